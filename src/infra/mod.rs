@@ -1,0 +1,124 @@
+//! Where machines come from. Providers never speak SSH; discovery by tag or label is the truth.
+
+use crate::{event::Events, spec::ClusterSpec};
+use async_trait::async_trait;
+use serde::Serialize;
+use std::net::Ipv4Addr;
+
+/// A machine as its provider sees it. Plain data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Machine {
+    /// The provider's id: `i-…`, a container id.
+    pub id: String,
+    /// Node name: `control-plane-1`, `worker-2`.
+    pub name: String,
+    /// `control-plane` or the worker pool's name.
+    pub pool: String,
+    /// EC2 instance type.
+    pub instance_type: String,
+    /// Zone, where there is one.
+    pub zone: Option<String>,
+    /// Address inside the VPC.
+    pub private_address: Ipv4Addr,
+    /// Address that the operator can dial; `None`: only through `jump`.
+    pub dial_address: Option<String>,
+    /// SSH port.
+    pub ssh_port: u16,
+    /// Login user.
+    pub user: String,
+    /// Public host keys in OpenSSH's one-line form, known before the first connection.
+    pub host_keys: Vec<String>,
+    /// Name of the machine that SSH jumps through.
+    pub jump: Option<String>,
+    /// What it does.
+    pub state: MachineState,
+    /// `aws:///zone/i-…`; `None` in the lab.
+    pub provider_id: Option<String>,
+}
+
+/// What a machine does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MachineState {
+    /// On its way up.
+    Pending,
+    /// Up, as far as the provider knows.
+    Running,
+    /// Off, but it still exists.
+    Stopped,
+}
+
+/// One difference between what is wanted and what is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// What to do.
+    pub action: Action,
+    /// Kind of resource, in the provider's words: `instance`, `security group rule`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// One line each: `field: before → after`, or attributes of something new.
+    pub details: Vec<String>,
+}
+
+/// What to do with a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// It is missing.
+    Create,
+    /// It is there and differs.
+    Update,
+    /// It is ours and no longer wanted.
+    Delete,
+}
+
+/// What there is after provisioning.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Provision {
+    /// All machines of the cluster.
+    pub machines: Vec<Machine>,
+    /// Settings that the provider supplies where the spec has none (the lab's mirror).
+    pub package_repository: Option<crate::spec::PackageRepository>,
+    /// A registry that mirrors the official ones, `host:port`.
+    pub image_registry: Option<String>,
+    /// Variables for the playbooks that follow from the provider (`lab_cgroup_v1: true`).
+    pub variables: indexmap::IndexMap<String, serde_json::Value>,
+}
+
+/// Why a provider could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum InfraError {
+    /// Something on the operator's side or in the account is missing; nothing was touched.
+    #[error("{what}")]
+    Missing {
+        /// What is missing, and why it is needed.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
+    /// A step failed.
+    #[error("{what}: {why}")]
+    Failed {
+        /// What was being done to which resource.
+        what: String,
+        /// Why it failed, in the provider's words.
+        why: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+}
+
+/// A source of machines. All methods are idempotent and may be killed at any point.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// What [`Provider::apply`] would do. Reads only. Empty: nothing.
+    async fn plan(&self, spec: &ClusterSpec) -> Result<Vec<Change>, InfraError>;
+    /// Makes it so: creates what is missing, mends what differs. Returns when the machines exist and are starting;
+    /// whether SSH answers is for the connection to find out.
+    async fn apply(&self, spec: &ClusterSpec, events: &Events) -> Result<Provision, InfraError>;
+    /// What exists, by label or tag. Reads only. Empty `machines`: there is no such cluster.
+    async fn discover(&self, spec: &ClusterSpec) -> Result<Provision, InfraError>;
+    /// Deletes everything of this cluster and nothing else. Returns what was deleted.
+    async fn destroy(&self, spec: &ClusterSpec, events: &Events) -> Result<Vec<Change>, InfraError>;
+}

@@ -1,0 +1,52 @@
+//! Hosts and groups as data. Values are not templated here: a variable's text may hold `{{ … }}` until it is used.
+
+use crate::text::Span;
+use indexmap::{IndexMap, IndexSet};
+use minijinja::Value;
+
+/// A variable as it was written, before templating.
+#[derive(Clone, Debug)]
+pub struct Raw {
+    /// The value; strings may hold templates.
+    pub value: Value,
+    /// Where it was written, for error messages.
+    pub span: Option<Span>,
+}
+
+/// Variables as written, in order.
+pub type RawVars = IndexMap<String, Raw>;
+
+/// A host: its name and what was written about it directly.
+#[derive(Clone, Debug, Default)]
+pub struct Host {
+    /// `inventory_hostname`.
+    pub name: String,
+    /// Variables on the host's own line or entry, and from `host_vars`, merged in Ansible's order.
+    pub vars: RawVars,
+}
+
+/// A group.
+#[derive(Clone, Debug, Default)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Hosts named in it directly.
+    pub hosts: IndexSet<String>,
+    /// Groups below it.
+    pub children: IndexSet<String>,
+    /// Variables of the inventory file and of `group_vars`, merged in Ansible's order.
+    pub vars: RawVars,
+    /// `ansible_group_priority`, 1 by default.
+    pub priority: i64,
+}
+
+/// All hosts and groups. `all` and `ungrouped` always exist.
+#[derive(Clone, Debug, Default)]
+pub struct Inventory {
+    /// Hosts in the order of the inventory.
+    pub hosts: IndexMap<String, Host>,
+    /// Groups.
+    pub groups: IndexMap<String, Group>,
+    /// Directory that `inventory_dir` names.
+    pub directory: Option<std::path::PathBuf>,
+}
