@@ -1,0 +1,3 @@
+module kubewright/probe
+
+go 1.22
