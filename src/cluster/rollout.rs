@@ -1,0 +1,57 @@
+//! Waiting for Deployments and DaemonSets, with the reason while they are not there.
+
+use super::{ClusterError, doing, wait_for};
+use ::kube::{Api, Client, api::ListParams};
+use k8s_openapi::api::{
+    apps::v1::{DaemonSet, Deployment},
+    core::v1::Pod,
+};
+use std::time::Duration;
+
+/// Waits until a `Deployment` or `DaemonSet` has all its replicas updated and available.
+pub async fn wait_rollout(client: &Client, kind: &str, namespace: &str, name: &str, within: Duration) -> Result<(), ClusterError> {
+    let what = format!("{kind} {namespace}/{name} complete");
+    wait_for(&what, within, async || {
+        let (wanted, ready) = match kind {
+            "Deployment" => {
+                let d = doing(&what, Api::<Deployment>::namespaced(client.clone(), namespace).get(name).await)?;
+                let status = d.status.unwrap_or_default();
+                let current = status.observed_generation == d.metadata.generation;
+                let available = if current { status.updated_replicas.min(status.available_replicas).unwrap_or(0) } else { 0 };
+                (d.spec.and_then(|s| s.replicas).unwrap_or(1), available)
+            }
+            "DaemonSet" => {
+                let d = doing(&what, Api::<DaemonSet>::namespaced(client.clone(), namespace).get(name).await)?;
+                let status = d.status.unwrap_or_default();
+                let current = status.observed_generation == d.metadata.generation;
+                // Before its first sync a DaemonSet wants 0 pods: that is not complete.
+                (status.desired_number_scheduled.max(1), if current { status.number_available.unwrap_or(0) } else { 0 })
+            }
+            other => return Err(ClusterError::Invalid(format!("kind {other} has no rollout (Deployment, DaemonSet)"))),
+        };
+        if ready >= wanted {
+            return Ok(Ok(()));
+        }
+        Ok(Err(format!("{ready} of {wanted} available; {}", blocked_pods(client, namespace, name).await)))
+    })
+    .await
+}
+
+/// Why pods of this name are not running: the first reason of a container or condition.
+async fn blocked_pods(client: &Client, namespace: &str, prefix: &str) -> String {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let Ok(list) = pods.list(&ListParams::default()).await else { return "its pods cannot be listed".to_owned() };
+    for pod in list {
+        let name = pod.metadata.name.unwrap_or_default();
+        let Some(status) = pod.status.filter(|_| name.starts_with(prefix)) else { continue };
+        let waiting = status.container_statuses.unwrap_or_default().into_iter().find_map(|c| c.state?.waiting);
+        if let Some(waiting) = waiting {
+            return format!("{name}: {} {}", waiting.reason.unwrap_or_default(), waiting.message.unwrap_or_default());
+        }
+        let unscheduled = status.conditions.unwrap_or_default().into_iter().find(|c| c.type_ == "PodScheduled" && c.status == "False");
+        if let Some(condition) = unscheduled {
+            return format!("{name}: {}", condition.message.unwrap_or_default());
+        }
+    }
+    "its pods say no reason yet".to_owned()
+}
