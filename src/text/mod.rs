@@ -4,7 +4,7 @@ mod problem;
 mod secret;
 mod source;
 
-pub use problem::{Problem, Problems, Severity};
+pub use problem::{Excerpt, Problem, Problems, Severity};
 pub use secret::Secret;
 pub use source::{SourceFile, Span};
 

@@ -76,25 +76,44 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
-impl miette::Diagnostic for Problem {
+/// A problem for miette to draw: message, excerpt and hint stand apart there, so its `Display` is the message alone.
+#[derive(Debug)]
+pub struct Excerpt<'a>(&'a Problem);
+
+impl Problem {
+    /// What to give to a miette report handler; the problem's own `Display` would say place and hint twice.
+    pub fn excerpt(&self) -> Excerpt<'_> {
+        Excerpt(self)
+    }
+}
+
+impl fmt::Display for Excerpt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl std::error::Error for Excerpt<'_> {}
+
+impl miette::Diagnostic for Excerpt<'_> {
     fn severity(&self) -> Option<miette::Severity> {
-        Some(match self.severity {
+        Some(match self.0.severity {
             Severity::Warning => miette::Severity::Warning,
             Severity::Error => miette::Severity::Error,
         })
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.hint.as_ref().map(|h| Box::new(h) as Box<dyn fmt::Display>)
+        self.0.hint.as_ref().map(|h| Box::new(h) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn miette::SourceCode> {
-        self.span.as_ref().map(|s| s as &dyn miette::SourceCode)
+        self.0.span.as_ref().map(|s| s as &dyn miette::SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
-        let span = self.span.as_ref()?;
-        let label = self.label.clone().or_else(|| Some("here".to_owned()));
+        let span = self.0.span.as_ref()?;
+        let label = self.0.label.clone().or_else(|| Some("here".to_owned()));
         Some(Box::new(std::iter::once(miette::LabeledSpan::new(label, span.start, span.end - span.start))))
     }
 }

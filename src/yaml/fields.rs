@@ -47,14 +47,13 @@ impl<'n, 'p> Fields<'n, 'p> {
 
     /// A value that must be there; `None` says that a problem was noted.
     pub fn required<T: FromNode>(&mut self, key: &str) -> Option<T> {
-        match self.take(key) {
-            Some(node) => T::from_node(node, self.problems),
-            None => {
-                if self.node.entries().is_some() || self.node.is_null() {
-                    self.problems.push(Problem::at(&self.first_line(), format!("{} has no `{key}`", self.what)));
-                }
-                None
+        if let Some(node) = self.take(key) {
+            T::from_node(node, self.problems)
+        } else {
+            if self.node.entries().is_some() || self.node.is_null() {
+                self.problems.push(Problem::at(&self.first_line(), format!("{} has no `{key}`", self.what)));
             }
+            None
         }
     }
 

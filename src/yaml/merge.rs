@@ -54,16 +54,13 @@ struct Ordered {
 
 impl Ordered {
     fn put(&mut self, key: Node, value: Node) {
-        match self.index.get(&fingerprint(&key)) {
-            Some(at) => {
-                if let Some(entry) = self.entries.get_mut(*at) {
-                    *entry = (key, value);
-                }
+        if let Some(at) = self.index.get(&fingerprint(&key)) {
+            if let Some(entry) = self.entries.get_mut(*at) {
+                *entry = (key, value);
             }
-            None => {
-                self.index.insert(fingerprint(&key), self.entries.len());
-                self.entries.push((key, value));
-            }
+        } else {
+            self.index.insert(fingerprint(&key), self.entries.len());
+            self.entries.push((key, value));
         }
     }
 }
