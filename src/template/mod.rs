@@ -1,1 +1,27 @@
-//! TODO
+//! Jinja templates with Ansible's semantics: minijinja set up once.
+//!
+//! [`Templar`] renders texts, conditions and files against a [`Scope`] of variables. A text that is exactly one
+//! expression keeps its value's type; anything else is text. What is undefined is an error where it is used, and
+//! chainable before `default` and `is defined`. The filters, tests, methods and lookups are ansible-core's.
+
+mod check;
+mod compile;
+mod error;
+mod explain;
+mod file;
+mod filters;
+mod free;
+mod globals;
+mod mutable;
+mod python;
+mod run;
+mod scope;
+mod templar;
+mod undefined;
+mod value;
+
+pub use error::{Kind, TemplateError, TemplateIssue};
+pub use file::{TemplateFile, TemplateLoader, TemplateOptions};
+pub use free::FreeVars;
+pub use scope::{Lookups, NoLookups, Scope};
+pub use templar::{Templar, has_templates};

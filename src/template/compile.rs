@@ -1,0 +1,130 @@
+//! From text to a compiled template: parsed once, rewritten for undefined, kept by text.
+
+use super::undefined::Walked;
+use super::{FreeVars, Kind, TemplateError, TemplateIssue, check, free};
+use minijinja::machinery::ast::Stmt;
+use minijinja::machinery::{parse, parse_expr};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{Environment, Error};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+/// How a text is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Mode {
+    /// A template.
+    Text,
+    /// An expression without braces.
+    Expression,
+    /// A template file, by the number of its settings.
+    File(usize),
+}
+
+/// A text, ready to be rendered many times.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    /// Its name in the environment.
+    pub(super) id: String,
+    /// The text whose offsets `walked` speaks of.
+    pub(super) text: String,
+    /// Whether it is one expression, whose value is left in the variable [`RESULT`].
+    pub(super) expression: bool,
+    pub(super) walked: Walked,
+    pub(super) free: FreeVars,
+    pub(super) issues: Vec<TemplateIssue>,
+    /// Bytes of the rewritten text before the text proper.
+    pub(super) prefix: usize,
+    /// Newlines at the end of the text as written: a result that is text ends with at least as many.
+    pub(super) newlines: usize,
+}
+
+/// The variable that holds an expression's value.
+pub(super) const RESULT: &str = "__v";
+const OPEN: &str = "{% set __v = (";
+const CLOSE: &str = ") %}";
+
+type Sources = Arc<Mutex<HashMap<String, String>>>;
+
+/// An environment with the texts compiled in it.
+pub(super) struct Compiler {
+    pub(super) env: Environment<'static>,
+    syntax: SyntaxConfig,
+    /// Rewritten texts on their way to the environment's loader.
+    sources: Sources,
+    known: RwLock<HashMap<(Mode, Arc<str>), Arc<Compiled>>>,
+}
+
+impl Compiler {
+    pub(super) fn new(mut env: Environment<'static>, syntax: SyntaxConfig) -> Self {
+        let sources = Sources::default();
+        let waiting = Arc::clone(&sources);
+        env.set_syntax(syntax.clone());
+        env.set_loader(move |id| Ok(waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(id)));
+        Self { env, syntax, sources, known: RwLock::default() }
+    }
+
+    pub(super) fn compile(&self, mode: Mode, text: &str) -> Result<Arc<Compiled>, TemplateError> {
+        let key = (mode, Arc::from(text));
+        if let Some(known) = self.known.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(Arc::clone(known));
+        }
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.get(&key) {
+            return Ok(Arc::clone(known));
+        }
+        let (mut compiled, source) = analyse(mode, text, &self.syntax).map_err(|e| syntax_error(&e, text))?;
+        compiled.id = format!("t{}", known.len());
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner).insert(compiled.id.clone(), source);
+        self.env.get_template(&compiled.id).map_err(|e| syntax_error(&e, text))?;
+        let compiled = Arc::new(compiled);
+        known.insert(key, Arc::clone(&compiled));
+        Ok(compiled)
+    }
+}
+
+/// Parses and rewrites; gives the source for the environment beside what is known of it.
+pub(super) fn analyse(mode: Mode, text: &str, syntax: &SyntaxConfig) -> Result<(Compiled, String), Error> {
+    if mode == Mode::Expression {
+        return expression(text);
+    }
+    let tree = parse(text, "template", syntax.clone())?;
+    let newlines = if mode == Mode::Text { text.len() - text.trim_end_matches('\n').len() } else { 0 };
+    if let Some(inner) = only_expression(&tree, text).filter(|_| mode == Mode::Text) {
+        if let Ok((mut compiled, source)) = expression(inner) {
+            compiled.newlines = newlines;
+            return Ok((compiled, source));
+        }
+    }
+    let walked = Walked::template(text, &tree);
+    let source = walked.rewritten(text);
+    let free = free::Finder::template(&tree);
+    let issues = check::template(&tree);
+    let compiled = Compiled { id: String::new(), text: text.to_owned(), expression: false, walked, free, issues, prefix: 0, newlines };
+    Ok((compiled, source))
+}
+
+fn expression(text: &str) -> Result<(Compiled, String), Error> {
+    let tree = parse_expr(text)?;
+    let walked = Walked::expression(text, &tree);
+    let source = format!("{OPEN}{}{CLOSE}", walked.rewritten(text));
+    let free = free::Finder::expression(&tree);
+    let issues = check::expression(&tree);
+    let prefix = OPEN.len();
+    let compiled = Compiled { id: String::new(), text: text.to_owned(), expression: true, walked, free, issues, prefix, newlines: 0 };
+    Ok((compiled, source))
+}
+
+/// The inside of the braces, where a text is exactly one `{{ … }}`.
+fn only_expression<'t>(tree: &Stmt<'_>, text: &'t str) -> Option<&'t str> {
+    let Stmt::Template(template) = tree else { return None };
+    let [Stmt::EmitExpr(_)] = &template.children[..] else { return None };
+    let inner = text.strip_suffix('\n').unwrap_or(text).strip_prefix("{{")?.strip_suffix("}}")?;
+    let inner = inner.strip_prefix(['-', '+']).unwrap_or(inner);
+    Some(inner.strip_suffix(['-', '+']).unwrap_or(inner))
+}
+
+pub(super) fn syntax_error(e: &Error, text: &str) -> TemplateError {
+    let mut error = TemplateError::new(Kind::Syntax, format!("template syntax error: {}", e.detail().unwrap_or("not a template")));
+    error.line = e.line();
+    error.within(text)
+}

@@ -1,0 +1,520 @@
+//! The one object that others use.
+
+use super::compile::{Compiled, Compiler, Mode, RESULT, analyse};
+use super::explain;
+use super::globals::{self, Omit};
+use super::run::{self, Root, Run};
+use super::undefined::Carrier;
+use super::{FreeVars, Kind, Lookups, NoLookups, Scope, TemplateError, TemplateFile, TemplateIssue, TemplateOptions};
+use super::{filters, mutable, python};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::ValueKind;
+use minijinja::{Environment, Output, State, UndefinedBehavior, Value};
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+/// Whether a text holds anything that a template engine would touch.
+fn is_template(text: &str) -> bool {
+    text.as_bytes().windows(2).any(|w| matches!(w, b"{{" | b"{%" | b"{#"))
+}
+
+/// Whether any text in a value, at any depth, holds a template.
+pub fn has_templates(value: &Value) -> bool {
+    match value.kind() {
+        ValueKind::String => value.as_str().is_some_and(is_template),
+        ValueKind::Map => python::pairs(value).iter().any(|(k, v)| has_templates(k) || has_templates(v)),
+        ValueKind::Seq | ValueKind::Iterable => python::items(value).iter().any(has_templates),
+        _ => false,
+    }
+}
+
+/// Renders templates as Ansible does. Cheap to clone; texts are compiled once and kept.
+#[derive(Clone)]
+pub struct Templar {
+    base: Environment<'static>,
+    main: Arc<Compiler>,
+    /// Template files with settings of their own.
+    others: Arc<Mutex<HashMap<TemplateOptions, (usize, Arc<Compiler>)>>>,
+}
+
+impl Default for Templar {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+static OMIT: LazyLock<Value> = LazyLock::new(|| Value::from_object(Omit));
+
+/// Deepest nesting of data that is rendered or searched.
+const MAX_DEPTH: usize = 100;
+
+impl Templar {
+    /// Filters, tests, methods; lookups that reach outside are refused.
+    pub fn new() -> Self {
+        Self::build(&(Arc::new(NoLookups) as Arc<dyn Lookups>))
+    }
+
+    /// The same with lookups.
+    #[must_use]
+    pub fn with_lookups(self, lookups: Arc<dyn Lookups>) -> Self {
+        Self::build(&lookups)
+    }
+
+    fn build(lookups: &Arc<dyn Lookups>) -> Self {
+        let mut env = Environment::new();
+        env.set_undefined_behavior(UndefinedBehavior::Strict);
+        env.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+        env.set_debug(false);
+        env.set_formatter(print);
+        env.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        filters::register(&mut env);
+        globals::register(&mut env, lookups);
+        let mut syntax = SyntaxConfig::builder();
+        syntax.trim_blocks(true);
+        let main = Arc::new(Compiler::new(env.clone(), syntax.build().unwrap_or_default()));
+        Self { base: env, main, others: Arc::default() }
+    }
+
+    /// The value that says "as if this option were not written".
+    pub fn omit() -> Value {
+        OMIT.clone()
+    }
+
+    /// Whether a value is [`omit`](Self::omit).
+    pub fn is_omit(value: &Value) -> bool {
+        value.downcast_object_ref::<Omit>().is_some()
+    }
+
+    /// A text that may hold templates. Exactly one expression gives its value, anything else text.
+    pub fn render(&self, text: &str, scope: &dyn Scope) -> Result<Value, TemplateError> {
+        if !is_template(text) {
+            return Ok(Value::from(text));
+        }
+        let compiled = self.main.compile(Mode::Text, text)?;
+        let (value, _) = evaluate(&self.main, &compiled, scope)?;
+        // As ansible-core's Templar: text keeps the newlines it was written with.
+        let missing = |text: &str| compiled.newlines.saturating_sub(text.len() - text.trim_end_matches('\n').len());
+        match value.as_str() {
+            Some(text) if missing(text) > 0 => Ok(Value::from(format!("{text}{}", "\n".repeat(missing(text))))),
+            _ => Ok(value),
+        }
+    }
+
+    /// Every text in a value, keys too. Entries of maps and lists whose text renders to `omit` are dropped.
+    pub fn render_value(&self, value: &Value, scope: &dyn Scope) -> Result<Value, TemplateError> {
+        self.render_deep(value, scope, 0)
+    }
+
+    fn render_deep(&self, value: &Value, scope: &dyn Scope, depth: usize) -> Result<Value, TemplateError> {
+        if depth > MAX_DEPTH {
+            return Err(TemplateError::new(Kind::Other, format!("data is nested more than {MAX_DEPTH} deep")));
+        }
+        match value.kind() {
+            ValueKind::String => self.render(value.as_str().unwrap_or_default(), scope),
+            ValueKind::Map if has_templates(value) => {
+                let mut out = Vec::new();
+                for (key, item) in python::pairs(value) {
+                    let item = self.render_deep(&item, scope, depth + 1)?;
+                    if !Self::is_omit(&item) {
+                        out.push((self.render_deep(&key, scope, depth + 1)?, item));
+                    }
+                }
+                Ok(Value::from_pairs(out))
+            }
+            ValueKind::Seq if has_templates(value) => {
+                let mut out = Vec::new();
+                for item in python::items(value) {
+                    let item = self.render_deep(&item, scope, depth + 1)?;
+                    if !Self::is_omit(&item) {
+                        out.push(item);
+                    }
+                }
+                Ok(Value::from(out))
+            }
+            _ => Ok(value.clone()),
+        }
+    }
+
+    /// `when`, `until`, `changed_when`: an expression without braces, by Python's truth. The second value warns of a
+    /// result that is not a boolean (an error since ansible-core 2.19) and of braces.
+    pub fn condition(&self, expr: &str, scope: &dyn Scope) -> Result<(bool, Option<String>), TemplateError> {
+        if is_template(expr) {
+            let warning = Some(format!("conditions should not hold braces or tags: {}", expr.trim()));
+            let value = self.render(expr.trim(), scope)?;
+            let truth = match value.as_str().map(str::trim) {
+                Some("") => false,
+                Some(text) => match self.expression(text, scope) {
+                    Ok(value) => truth(&value),
+                    Err(e) if e.kind == Kind::Syntax => true,
+                    Err(e) => return Err(e),
+                },
+                None => truth(&value),
+            };
+            return Ok((truth, warning));
+        }
+        let compiled = self.main.compile(Mode::Expression, expr)?;
+        let (value, run) = evaluate(&self.main, &compiled, scope)?;
+        let mut warnings = run.warnings;
+        if value.kind() != ValueKind::Bool {
+            warnings.push(format!("the condition `{}` is a {}, not a boolean", expr.trim(), python::type_name(&value)));
+        }
+        Ok((truth(&value), (!warnings.is_empty()).then(|| warnings.join("; "))))
+    }
+
+    /// The value of an expression without braces.
+    pub fn expression(&self, expr: &str, scope: &dyn Scope) -> Result<Value, TemplateError> {
+        let compiled = self.main.compile(Mode::Expression, expr)?;
+        Ok(evaluate(&self.main, &compiled, scope)?.0)
+    }
+
+    /// A whole template file. `None` is printed as nothing.
+    pub fn render_file(&self, file: &TemplateFile, scope: &dyn Scope) -> Result<String, TemplateError> {
+        let mut options = file.options.clone();
+        let named = |e: TemplateError| TemplateError { template: file.name.clone(), ..e };
+        let text = options.header(&file.text).map_err(named)?;
+        let (number, compiler) = self.file_compiler(&options).map_err(named)?;
+        let compiled = compiler.compile(Mode::File(number), text).map_err(named)?;
+        if compiled.walked.includes {
+            let compiler = self.including(&options, file).map_err(named)?;
+            let compiled = compiler.compile(Mode::File(number), text).map_err(named)?;
+            return render_text(&compiler, &compiled, scope).map(|(text, _)| text).map_err(named);
+        }
+        render_text(&compiler, &compiled, scope).map(|(text, _)| text).map_err(named)
+    }
+
+    fn file_compiler(&self, options: &TemplateOptions) -> Result<(usize, Arc<Compiler>), TemplateError> {
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((number, known)) = others.get(options) {
+            return Ok((*number, Arc::clone(known)));
+        }
+        let compiler = Arc::new(Compiler::new(self.base.clone(), options.syntax()?));
+        let number = others.len();
+        others.insert(options.clone(), (number, Arc::clone(&compiler)));
+        Ok((number, compiler))
+    }
+
+    /// A compiler of its own for a file that includes others: their texts may differ the next time.
+    fn including(&self, options: &TemplateOptions, file: &TemplateFile) -> Result<Compiler, TemplateError> {
+        let syntax = options.syntax()?;
+        let mut compiler = Compiler::new(self.base.clone(), syntax.clone());
+        let Some(loader) = file.loader.clone() else { return Ok(compiler) };
+        let (own, source) = analyse(Mode::File(0), options.clone().header(&file.text)?, &syntax)
+            .map_err(|e| super::compile::syntax_error(&e, &file.text))?;
+        drop(own);
+        let mut main = Some(source);
+        let main = Mutex::new(main.take());
+        compiler.env.set_loader(move |name| {
+            if name == "t0" {
+                return Ok(main.lock().unwrap_or_else(PoisonError::into_inner).take());
+            }
+            let failed = |e: String| minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, e);
+            match loader(name).map_err(failed)? {
+                Some(text) => Ok(Some(analyse(Mode::File(0), &text, &syntax)?.1)),
+                None => Ok(None),
+            }
+        });
+        Ok(compiler)
+    }
+
+    /// The variables that the texts in a value take from outside.
+    pub fn free_variables(&self, value: &Value) -> FreeVars {
+        let mut found = FreeVars::default();
+        self.collect_free(value, &mut found, 0);
+        found
+    }
+
+    fn collect_free(&self, value: &Value, found: &mut FreeVars, depth: usize) {
+        if depth > MAX_DEPTH {
+            found.unknown = true;
+            return;
+        }
+        match value.kind() {
+            ValueKind::String => {
+                let text = value.as_str().unwrap_or_default();
+                if is_template(text) {
+                    match self.main.compile(Mode::Text, text) {
+                        Ok(compiled) => found.merge(&compiled.free),
+                        Err(_) => found.unknown = true,
+                    }
+                }
+            }
+            ValueKind::Map => {
+                for (key, item) in python::pairs(value) {
+                    self.collect_free(&key, found, depth + 1);
+                    self.collect_free(&item, found, depth + 1);
+                }
+            }
+            ValueKind::Seq | ValueKind::Iterable => {
+                python::items(value).iter().for_each(|item| self.collect_free(item, found, depth + 1));
+            }
+            _ => {}
+        }
+    }
+
+    /// The variables that an expression without braces takes from outside.
+    pub fn free_variables_expr(&self, expr: &str) -> FreeVars {
+        if is_template(expr) {
+            // Braces in a condition: what they yield is evaluated again, so anything may be read.
+            return FreeVars { unknown: true, ..self.free_variables(&Value::from(expr)) };
+        }
+        self.main
+            .compile(Mode::Expression, expr)
+            .map_or_else(|_| FreeVars { unknown: true, ..FreeVars::default() }, |compiled| compiled.free.clone())
+    }
+
+    /// What a text can never do: syntax errors, unknown filters, tests, functions and lookups.
+    pub fn check(&self, text: &str) -> Vec<TemplateIssue> {
+        if is_template(text) { self.issues(Mode::Text, text) } else { Vec::new() }
+    }
+
+    /// The same for an expression without braces.
+    pub fn check_expr(&self, expr: &str) -> Vec<TemplateIssue> {
+        self.issues(if is_template(expr) { Mode::Text } else { Mode::Expression }, expr)
+    }
+
+    fn issues(&self, mode: Mode, text: &str) -> Vec<TemplateIssue> {
+        match self.main.compile(mode, text) {
+            Ok(compiled) => compiled.issues.clone(),
+            Err(e) => vec![TemplateIssue { kind: e.kind, message: e.to_string(), line: e.line.unwrap_or(1) }],
+        }
+    }
+}
+
+/// Python's truth of a value.
+fn truth(value: &Value) -> bool {
+    mutable::frozen(value).as_ref().unwrap_or(value).is_true()
+}
+
+/// Prints one value into a text.
+fn print(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
+    if value.is_undefined() {
+        return Err(minijinja::ErrorKind::UndefinedError.into());
+    }
+    if value.is_none() {
+        return Ok(());
+    }
+    run::note(|run| run.print(value));
+    match value.as_str() {
+        Some(text) => out.write_str(text)?,
+        None => out.write_str(&python::str(value))?,
+    }
+    Ok(())
+}
+
+fn evaluate(compiler: &Compiler, compiled: &Compiled, scope: &dyn Scope) -> Result<(Value, Run), TemplateError> {
+    if !compiled.expression {
+        let (text, run) = render_text(compiler, compiled, scope)?;
+        let value = match run.only_value(&text) {
+            Some(value) => finish(&value, 0)?.unwrap_or_else(|| Value::from(text)),
+            None => Value::from(text),
+        };
+        return Ok((value, run));
+    }
+    let (result, run) = run::with_scope(scope, || {
+        let template = compiler.env.get_template(&compiled.id)?;
+        template.render_captured(Value::from_object(Root)).map(|done| done.state().lookup(RESULT))
+    });
+    let value = result.map_err(|e| explain::error(&e, compiled, &run, |name| read_again(name, scope)))?;
+    if let Some(message) = &run.refused {
+        return Err(TemplateError::new(Kind::Other, message.clone()).within(&compiled.text));
+    }
+    let value = value.unwrap_or_default();
+    let missing = || explain::error(&minijinja::ErrorKind::UndefinedError.into(), compiled, &run, |name| read_again(name, scope));
+    if value.is_undefined() || value.downcast_object_ref::<Carrier>().is_some() {
+        return Err(missing());
+    }
+    let value = if compiled.walked.literals || !is_plain(&value) { finish(&value, 0)?.ok_or_else(missing)? } else { value };
+    Ok((value, run))
+}
+
+fn read_again(name: &str, scope: &dyn Scope) -> run::Read {
+    match scope.get(name) {
+        Ok(Some(value)) => run::Read::Found(value),
+        Ok(None) => run::Read::Missing,
+        Err(e) => run::Read::Failed(e),
+    }
+}
+
+fn render_text(compiler: &Compiler, compiled: &Compiled, scope: &dyn Scope) -> Result<(String, Run), TemplateError> {
+    let (result, run) = run::with_scope(scope, || compiler.env.get_template(&compiled.id)?.render(Value::from_object(Root)));
+    let text = result.map_err(|e| explain::error(&e, compiled, &run, |name| read_again(name, scope)))?;
+    match &run.refused {
+        Some(message) => Err(TemplateError::new(Kind::Other, message.clone()).within(&compiled.text)),
+        None => Ok((text, run)),
+    }
+}
+
+/// Whether a value is data as it stands: no lazy sequence, tuple or mutable object.
+fn is_plain(value: &Value) -> bool {
+    match value.kind() {
+        ValueKind::Iterable => false,
+        ValueKind::Seq => !value.is_tuple() && mutable::frozen(value).is_none(),
+        ValueKind::Map => mutable::frozen(value).is_none(),
+        _ => true,
+    }
+}
+
+/// A value as plain data; `None` if something in it is undefined.
+fn finish(value: &Value, depth: usize) -> Result<Option<Value>, TemplateError> {
+    if depth > MAX_DEPTH {
+        return Err(TemplateError::new(Kind::Other, format!("data is nested more than {MAX_DEPTH} deep")));
+    }
+    if let Some(frozen) = mutable::frozen(value) {
+        return finish(&frozen, depth);
+    }
+    match value.kind() {
+        ValueKind::Undefined => Ok(None),
+        ValueKind::Invalid => {
+            let mut message = String::new();
+            let _ = write!(message, "{value}");
+            Err(TemplateError::new(Kind::Other, message))
+        }
+        ValueKind::Seq | ValueKind::Iterable => {
+            let mut out = Vec::new();
+            for item in python::items(value) {
+                match finish(&item, depth + 1)? {
+                    Some(item) => out.push(item),
+                    None => return Ok(None),
+                }
+            }
+            Ok(Some(Value::from(out)))
+        }
+        ValueKind::Map if super::value::is_plain_map(value) => {
+            let mut out = Vec::new();
+            for (key, item) in python::pairs(value) {
+                match finish(&item, depth + 1)? {
+                    Some(item) => out.push((key, item)),
+                    None => return Ok(None),
+                }
+            }
+            Ok(Some(Value::from_pairs(out)))
+        }
+        _ => Ok(Some(value.clone())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn scope(json: &str) -> BTreeMap<String, Value> {
+        let value: serde_json::Map<String, serde_json::Value> = serde_json::from_str(json).unwrap();
+        value.into_iter().map(|(k, v)| (k, Value::from(minijinja::value::Serde(v)))).collect()
+    }
+
+    fn render(text: &str, json: &str) -> Result<Value, TemplateError> {
+        Templar::new().render(text, &scope(json))
+    }
+
+    #[test]
+    fn one_expression_keeps_its_type_and_more_is_text() {
+        assert_eq!(render("{{ x }}", r#"{"x":[1,2]}"#).unwrap(), Value::from(vec![1, 2]));
+        assert_eq!(render("{{ x }}\n", r#"{"x":1}"#).unwrap(), Value::from(1));
+        assert_eq!(render("{{ x }}\n", r#"{"x":"a"}"#).unwrap(), Value::from("a\n"));
+        assert_eq!(render("{{ x }}{# note #}", r#"{"x":1}"#).unwrap(), Value::from(1));
+        assert_eq!(render("a{{ x }}", r#"{"x":[1,"b"]}"#).unwrap(), Value::from("a[1, 'b']"));
+        assert_eq!(render("{% if true %}{{ x }}{% endif %}", r#"{"x":[1]}"#).unwrap(), Value::from(vec![1]));
+        assert_eq!(render("a{{ x }}b", r#"{"x":null}"#).unwrap(), Value::from("ab"));
+    }
+
+    #[test]
+    fn undefined_names_the_variable() {
+        let cases = [
+            ("{{ u }}", "u"),
+            ("{{ u.a.b }}", "u"),
+            ("{{ m.y.z }}", "m.y"),
+            ("{{ m['y'] ~ 'x' }}", "m.y"),
+            ("{% if m.x is defined %}{{ m.x }}{{ q.r }}{% endif %}", "q"),
+            ("{{ a is defined and b.c == 1 or d }}", "d"),
+            ("{{ [u] }}", "u"),
+            ("{{ f(1) }}", "f"),
+            ("line\n{{ m.nope }}", "m.nope"),
+            ("{% for i in l %}{{ i.k }}{% endfor %}", "i.k"),
+        ];
+        for (text, name) in cases {
+            let e = render(text, r#"{"m":{"x":1},"l":[{}]}"#).unwrap_err();
+            assert_eq!((e.kind, e.variable.as_deref()), (Kind::Undefined, Some(name)), "{text}: {e}");
+        }
+    }
+
+    #[test]
+    fn undefined_chains_before_default_and_defined() {
+        for text in
+            ["{{ u.a.b | default('d') }}", "{{ 'd' if u.a.b is not defined }}", "{{ m.x.y.z|d('d') }}", "{{ u.get('k')|default('d') }}"]
+        {
+            assert_eq!(render(text, r#"{"m":{"x":1}}"#).unwrap(), Value::from("d"), "{text}");
+        }
+    }
+
+    #[test]
+    fn lists_can_be_appended_to() {
+        let text = "{% set l = [] %}{% for x in xs %}{% set _ = l.append(x * 2) %}{% endfor %}{{ l }}";
+        assert_eq!(render(text, r#"{"xs":[1,2]}"#).unwrap(), Value::from(vec![2, 4]));
+        let text = "{% set d = {'a': {}} %}{% set _ = d.a.update({'b': 1}) %}{{ d.a.b }}";
+        assert_eq!(render(text, "{}").unwrap(), Value::from(1));
+    }
+
+    #[test]
+    fn comparing_text_with_a_number_is_refused() {
+        assert!(render("{{ v > 8 }}", r#"{"v":9}"#).unwrap().is_true());
+        assert!(render("{{ v > 8 }}", r#"{"v":"9"}"#).unwrap_err().message.contains("cannot be ordered"));
+        assert!(render("{{ (v | int) > 8 and 'b' > 'a' }}", r#"{"v":"9"}"#).unwrap().is_true());
+    }
+
+    #[test]
+    fn conditions_follow_pythons_truth_and_warn() {
+        let templar = Templar::new();
+        let scope = scope(r#"{"t":"text","z":0,"b":true,"c":"z == 0"}"#);
+        assert_eq!(templar.condition("b and not z", &scope).unwrap(), (true, None));
+        let (truth, warning) = templar.condition("t", &scope).unwrap();
+        assert!(truth && warning.unwrap().contains("not a boolean"));
+        assert!(templar.condition("{{ c }}", &scope).unwrap().0);
+        assert!(templar.condition("{{ z }} == 0", &scope).unwrap().0);
+    }
+
+    #[test]
+    fn values_are_rendered_deeply_and_omitted_entries_dropped() {
+        let value = Value::from(minijinja::value::Serde(serde_json::json!({"a": "{{ x }}", "b": "{{ omit }}", "c": ["{{ x }}", 2]})));
+        let rendered = Templar::new().render_value(&value, &scope(r#"{"x":1}"#)).unwrap();
+        assert_eq!(rendered, Value::from(minijinja::value::Serde(serde_json::json!({"a": 1, "c": [1, 2]}))));
+        assert!(Templar::is_omit(&render("{{ u | default(omit) }}", "{}").unwrap()));
+    }
+
+    #[test]
+    fn files_have_headers_and_includes() {
+        let mut file = TemplateFile::new(
+            "a.j2",
+            "#jinja2: lstrip_blocks: True, variable_start_string: '[['\n  {% if true %}\n[[ x }}\n  {% endif %}\n",
+        );
+        assert_eq!(Templar::new().render_file(&file, &scope(r#"{"x":1}"#)).unwrap(), "1\n");
+        file.text = "{% include 'b' %}{% from 'c' import m %}{{ m(1) }}\n".into();
+        file.loader = Some(Arc::new(|name| {
+            Ok(match name {
+                "b" => Some("b{{ x.y|default('!') }}".to_owned()),
+                "c" => Some("{% macro m(a) %}<{{ a }}>{% endmacro %}".to_owned()),
+                _ => None,
+            })
+        }));
+        assert_eq!(Templar::new().render_file(&file, &scope("{}")).unwrap(), "b!<1>\n");
+    }
+
+    #[test]
+    fn free_variables_are_what_comes_from_outside() {
+        let templar = Templar::new();
+        let names = |text: &str| {
+            let free = templar.free_variables(&Value::from(text));
+            (free.names.into_iter().collect::<Vec<_>>().join(" "), free.unknown)
+        };
+        assert_eq!(names("{% set a = b %}{% for i in c if i.x %}{{ i }}{{ a }}{% endfor %}{{ i }}"), ("b c i".into(), false));
+        assert_eq!(
+            names("{{ ansible_facts.os_family }}{{ ansible_facts['a'].b }}"),
+            ("ansible_facts.a ansible_facts.os_family".into(), false)
+        );
+        assert_eq!(names("{{ hostvars[h].x }}"), ("h hostvars".into(), true));
+        assert_eq!(names("{{ lookup('vars', 'a') }}{{ lookup('env', e) }}"), ("a e".into(), false));
+        assert_eq!(names("{{ lookup(p, 'a') }}"), ("p".into(), true));
+        assert_eq!(names("{% macro m(x, y=z) %}{{ x }}{{ w }}{% endmacro %}{{ m(1) }}"), ("w z".into(), false));
+    }
+}
