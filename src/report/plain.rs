@@ -1,0 +1,138 @@
+//! Plain lines: one per change, failure and step. Readable in a CI log and by grep.
+
+use super::{
+    clean::{clean, clean_line},
+    display::{Options, Renderer, Text},
+    summary::{Summary, why},
+    words::{duration, unified_diff},
+};
+use crate::event::{Event, Kind, Status};
+use std::{collections::HashMap, fmt::Write};
+
+/// See the module.
+pub(super) struct Plain {
+    verbosity: u8,
+    diff: bool,
+    steps: HashMap<String, (String, Option<String>)>,
+}
+
+impl Plain {
+    pub(super) fn new(options: &Options) -> Self {
+        Self { verbosity: options.verbosity, diff: options.diff, steps: HashMap::new() }
+    }
+
+    /// The lines of one event, without the time.
+    pub(super) fn lines(&mut self, event: &Event) -> String {
+        let mut out = String::new();
+        match &event.kind {
+            Kind::RunStarted { title, hosts } => {
+                let _ = writeln!(out, "{}{}", clean_line(title), count(hosts.len()));
+            }
+            Kind::StepStarted { id, title, host } => {
+                self.steps.insert(id.clone(), (title.clone(), host.clone()));
+                line(&mut out, "start", host.as_deref(), title, "");
+            }
+            Kind::StepProgress { id, message, done, total } if self.verbosity > 0 => {
+                let host = self.steps.get(id).and_then(|(_, host)| host.as_deref());
+                let share = total.map_or(String::new(), |total| format!(" {done}/{total}"));
+                line(&mut out, "…", host, message, &share);
+            }
+            Kind::StepFinished { id, error, changed, elapsed } => {
+                let (title, host) = self.steps.remove(id).unwrap_or_else(|| (id.clone(), None));
+                let word = if error.is_some() {
+                    "FAILED"
+                } else if *changed {
+                    "changed"
+                } else {
+                    "done"
+                };
+                line(&mut out, word, host.as_deref(), &title, &format!(" ({})", duration(*elapsed)));
+                if let Some(error) = error {
+                    block(&mut out, error);
+                }
+            }
+            Kind::PlayStarted { name, hosts } => {
+                let _ = writeln!(out, "play     {}{}", clean_line(name), count(hosts.len()));
+            }
+            Kind::ItemFinished { host, item, status, message, .. } => {
+                let failed = matches!(status, Status::Failed | Status::Unreachable);
+                if failed || self.verbosity > 0 || *status == Status::Changed {
+                    line(&mut out, word(*status), Some(host), &format!("  item {item}"), "");
+                }
+                if let Some(message) = message.as_ref().filter(|_| failed) {
+                    block(&mut out, message);
+                }
+            }
+            Kind::TaskFinished { host, name, status, elapsed, message, output, diff, result, .. } => {
+                let failed = matches!(status, Status::Failed | Status::Unreachable | Status::Rescued | Status::Ignored);
+                if failed || *status == Status::Changed || self.verbosity > 0 {
+                    line(&mut out, word(*status), Some(host), name, &format!(" ({})", duration(*elapsed)));
+                }
+                if failed {
+                    block(&mut out, &why(message.as_deref(), output.as_ref()));
+                } else if let Some(message) = message.as_ref().filter(|_| self.verbosity > 0) {
+                    block(&mut out, message);
+                }
+                if self.diff {
+                    diff.iter().for_each(|d| out.push_str(&unified_diff(d)));
+                }
+                if let Some(result) = result.as_ref().filter(|_| self.verbosity > 1) {
+                    block(&mut out, &result.to_string());
+                }
+            }
+            Kind::HostLost { host, reason } => {
+                line(&mut out, "LOST", Some(host), "host", "");
+                block(&mut out, reason);
+            }
+            Kind::Warning { message } => {
+                let _ = writeln!(out, "warning  {}", clean(message).replace('\n', "\n         "));
+            }
+            Kind::Note { message } => {
+                let _ = writeln!(out, "note     {}", clean(message).replace('\n', "\n         "));
+            }
+            Kind::TaskStarted { .. } | Kind::StepProgress { .. } | Kind::Recap { .. } => {}
+        }
+        out
+    }
+}
+
+impl Renderer for Plain {
+    fn event(&mut self, event: &Event) -> Text {
+        Text::err(self.lines(event))
+    }
+    fn end(&mut self, summary: &Summary) -> Text {
+        Text::err(summary.text())
+    }
+}
+
+/// How a status is called; what needs attention is in capitals.
+pub(super) fn word(status: Status) -> &'static str {
+    match status {
+        Status::Ok => "ok",
+        Status::Changed => "changed",
+        Status::Skipped => "skipped",
+        Status::Failed => "FAILED",
+        Status::Ignored => "ignored",
+        Status::Rescued => "rescued",
+        Status::Unreachable => "UNREACHABLE",
+    }
+}
+
+fn count(hosts: usize) -> String {
+    match hosts {
+        0 => String::new(),
+        1 => " (1 host)".to_owned(),
+        n => format!(" ({n} hosts)"),
+    }
+}
+
+fn line(out: &mut String, word: &str, host: Option<&str>, what: &str, after: &str) {
+    let host = host.map_or(String::new(), |h| format!("{:16} ", clean_line(h)));
+    let _ = writeln!(out, "{word:8} {host}{}{}", clean_line(what), clean_line(after));
+}
+
+fn block(out: &mut String, text: &str) {
+    for line in clean(text).trim_end().lines() {
+        let _ = writeln!(out, "         | {line}");
+    }
+}
