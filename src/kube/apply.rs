@@ -1,7 +1,7 @@
 //! Server-side apply of a manifest's documents, with what changed per object.
 
 use super::{KubeError, error::chain};
-use crate::event::Diff;
+use crate::{event::Diff, text::SourceFile};
 use ::kube::{
     Api, Client,
     api::{ApiResource, DynamicObject, Patch, PatchParams},
@@ -40,7 +40,11 @@ impl Applied {
 
 /// The objects of a multi-document manifest; `List`s are taken apart, empty documents are dropped.
 pub fn documents(yaml: &str) -> Result<Vec<Value>, KubeError> {
-    let parsed: Vec<Value> = serde_saphyr::from_multiple(yaml).map_err(|e| KubeError::Manifest { number: 1, why: e.to_string() })?;
+    let bad = |number: usize, why: &dyn std::fmt::Display| KubeError::Manifest { number, why: why.to_string() };
+    let file = SourceFile::new("manifest", yaml);
+    let parsed = crate::yaml::parse(&file).map_err(|problems| bad(1, &problems))?;
+    let parsed = parsed.iter().enumerate().map(|(index, node)| serde_json::to_value(node.to_value()).map_err(|e| bad(index + 1, &e)));
+    let parsed = parsed.collect::<Result<Vec<Value>, _>>()?;
     let mut out = Vec::new();
     for document in parsed {
         match document {

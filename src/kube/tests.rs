@@ -189,8 +189,8 @@ async fn apply_reports_what_changed_and_a_dry_run_stores_nothing() {
     let (objects, log) = (server.objects.clone(), server.log.clone());
     let client = client(through(Arc::new(Tunnel(server)), "10.0.0.10", 6443), &api("lab.internal"), &credentials).unwrap();
     // The namespace stands last on purpose: it must still go first.
-    let manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: net}\ndata: {k: one}\n---\n\
-                    apiVersion: v1\nkind: Namespace\nmetadata: {name: net}\n";
+    let manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: n}\ndata: {k: one}\n---\n\
+                    apiVersion: v1\nkind: Namespace\nmetadata: {name: n}\n";
     let run = |text: String, dry| {
         let client = client.clone();
         async move {
@@ -198,7 +198,7 @@ async fn apply_reports_what_changed_and_a_dry_run_stores_nothing() {
             applied.iter().map(|a| (a.subject(), a.changed)).collect::<Vec<_>>()
         }
     };
-    let both = |a, b| vec![("ConfigMap net/a".to_owned(), a), ("Namespace net".to_owned(), b)];
+    let both = |a, b| vec![("ConfigMap n/a".to_owned(), a), ("Namespace n".to_owned(), b)];
     assert_eq!(run(manifest.into(), true).await, both(true, true));
     assert!(objects.lock().unwrap().is_empty(), "a dry run stored something");
     assert_eq!(run(manifest.into(), false).await, both(true, true));
@@ -207,7 +207,7 @@ async fn apply_reports_what_changed_and_a_dry_run_stores_nothing() {
     assert_eq!(run(manifest.replace("one", "two"), false).await, both(true, false));
     let log = log.lock().unwrap();
     let patches: Vec<_> = log.iter().filter(|l| l.starts_with("PATCH") && !l.contains("dryRun")).take(2).collect();
-    assert!(patches[0].contains("/namespaces/net?"), "{patches:?}");
+    assert!(patches[0].contains("/namespaces/n?"), "{patches:?}");
     assert!(patches.iter().all(|p| p.contains("fieldManager=kubewright") && p.contains("force=true")), "{patches:?}");
 }
 
