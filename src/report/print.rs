@@ -20,7 +20,7 @@ pub fn problems(problems: &Problems, colour: bool) -> String {
     let handler = miette::GraphicalReportHandler::new_themed(theme).with_width(120);
     let mut text = String::new();
     for problem in &problems.0 {
-        if handler.render_report(&mut text, problem).is_err() {
+        if handler.render_report(&mut text, &problem.excerpt()).is_err() {
             text.push_str(&super::clean(&problem.to_string()));
         }
         text.push('\n');
