@@ -24,4 +24,4 @@ pub use load::{FILE_NAMES, load, load_str, load_with};
 pub use nodes::NodeSpec;
 pub use shapes::{instance_shape, instance_types};
 pub use types::*;
-pub use versions::{DEFAULT_VERSION, MATRIX_DATE, Release, release, releases};
+pub use versions::{DEFAULT_VERSION, MATRIX_DATE, Release, image_versions, release, releases};

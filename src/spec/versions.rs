@@ -67,6 +67,11 @@ pub fn release(version: &str) -> Option<&'static Release> {
     RELEASES.iter().find(|r| r.minor == minor)
 }
 
+/// The image tags of a version; the newest release's for one that is not in the table (a valid specification has none such).
+pub fn image_versions(version: &str) -> &'static Release {
+    release(version).unwrap_or(&RELEASES[RELEASES.len() - 1])
+}
+
 #[cfg(test)]
 mod tests {
     use super::{DEFAULT_VERSION, release, releases};
