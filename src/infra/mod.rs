@@ -1,5 +1,9 @@
 //! Where machines come from. Providers never speak SSH; discovery by tag or label is the truth.
 
+#[cfg(feature = "aws")]
+pub mod aws;
+pub mod rules;
+
 use crate::{event::Events, spec::ClusterSpec};
 use async_trait::async_trait;
 use serde::Serialize;

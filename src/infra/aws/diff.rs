@@ -1,0 +1,54 @@
+//! What is wanted against what there is. Pure; the order of the lines below is the order in which a person reads the plan.
+
+use super::{
+    destroy, elastic_ip, instance, internet_gateway, key_pair, nat_gateway, plan::Plan, route_table, security_group, security_group_rule,
+    subnet, vpc, wanted::Wanted, world::World,
+};
+use std::collections::BTreeSet;
+
+/// The plan that leads from `world` to `wanted`. Existing ids are known before anything refers to them.
+pub fn diff(wanted: &Wanted, world: &World) -> Plan {
+    let mut plan = Plan::default();
+    vpc::diff(wanted, world, &mut plan);
+    internet_gateway::diff(wanted, world, &mut plan);
+    subnet::diff(wanted, world, &mut plan);
+    security_group::diff(wanted, world, &mut plan);
+    security_group_rule::diff(wanted, world, &mut plan);
+    key_pair::diff(wanted, world, &mut plan);
+    instance::diff(wanted, world, &mut plan);
+    elastic_ip::diff(wanted, world, &mut plan);
+    nat_gateway::diff(wanted, world, &mut plan);
+    route_table::diff(wanted, world, &mut plan);
+    leftovers(world, &mut plan);
+    plan
+}
+
+/// Duplicates of interrupted runs and what the spec no longer wants go, except what cannot be taken away safely. What goes is
+/// deleted only after everything else is done: routes have moved by then.
+fn leftovers(world: &World, plan: &mut Plan) {
+    let left: BTreeSet<&str> = plan
+        .left_over(world)
+        .into_iter()
+        // Made by a controller for a PVC; it is data.
+        .filter(|id| !world.volumes.iter().any(|v| v.own.id == *id && (v.dynamic || v.instance.is_some())))
+        .filter(|id| !world.nat_gateways.iter().any(|n| n.own.id == *id && n.state == "deleting"))
+        .filter(|id| !world.instances.iter().any(|i| i.own.id == *id && i.state == "shutting-down"))
+        .collect();
+    let vpc = world.vpc_id();
+    for instance in world.instances.iter().filter(|i| left.contains(i.own.id.as_str()) && Some(i.vpc.as_str()) == vpc) {
+        let duplicate = world.instance(&instance.own.key).is_some_and(|first| first.own.id != instance.own.id);
+        if !duplicate && instance.own.tags.get(super::tags::POOL).is_some_and(|p| p == "control-plane") {
+            let name = super::plan::label(&instance.own.key);
+            plan.refused.push(format!(
+                "instance {name}: a control plane is not taken away by a smaller count, it may be an etcd member: `kubewright node remove {name}`"
+            ));
+        }
+    }
+    let mut deletions = Plan::default();
+    destroy::plan(world, &left, &mut deletions);
+    let before: Vec<String> = plan.ops.iter().map(|op| op.key.clone()).collect();
+    for mut op in deletions.ops {
+        op.after.extend(before.iter().cloned());
+        plan.ops.push(op);
+    }
+}

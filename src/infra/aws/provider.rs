@@ -1,0 +1,355 @@
+//! The provider: reads, compares, carries out, and looks again until nothing is left to do.
+
+use super::{
+    api::{Api, Effect, Patience},
+    blockers,
+    cost::{self, Cost},
+    destroy, diff,
+    errors::{Fault, Meaning},
+    facts::{self, Facts, Identity},
+    key_pair, machines,
+    plan::{Plan, Work},
+    read, run, tags,
+    wanted::{OperatorKey, Wanted},
+    world::World,
+};
+use crate::{
+    event::Events,
+    infra::{Change, InfraError, Provider, Provision},
+    spec::{self, AwsSettings, ClusterSpec},
+};
+use async_trait::async_trait;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_ec2::types::{Filter, ResourceType};
+use ipnet::Ipv4Net;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// A run that reads the world anew this often has a bug or an adversary.
+const ROUNDS: u32 = 40;
+
+/// EC2 in one region, with one identity.
+#[derive(Clone, Debug)]
+pub struct AwsProvider {
+    api: Api,
+    operator: Vec<Ipv4Net>,
+    retain_volumes: bool,
+}
+
+/// Everything that a person should see before anything is done.
+#[derive(Clone, Debug)]
+pub struct Survey {
+    /// Whose account it is.
+    pub identity: Identity,
+    /// The region.
+    pub region: String,
+    /// What would be done.
+    pub changes: Vec<Change>,
+    /// Foreign rules, failed gateways, machines in other zones.
+    pub notes: Vec<String>,
+    /// What it costs.
+    pub cost: Cost,
+}
+
+impl AwsProvider {
+    /// Credentials, profile, SSO and assumed roles by AWS's standard chain; the region is the spec's.
+    pub async fn connect(settings: &AwsSettings) -> Self {
+        let mut loader = aws_config::defaults(BehaviorVersion::latest()).region(Region::new(settings.region.clone())).timeout_config(
+            aws_config::timeout::TimeoutConfig::builder()
+                .connect_timeout(Duration::from_secs(10))
+                .operation_attempt_timeout(Duration::from_secs(60))
+                .build(),
+        );
+        if let Some(profile) = &settings.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(endpoint) = &settings.endpoint {
+            loader = loader.endpoint_url(endpoint);
+        }
+        loader = loader.http_client(
+            aws_smithy_http_client::Builder::new()
+                .tls_provider(aws_smithy_http_client::tls::Provider::Rustls(aws_smithy_http_client::tls::rustls_provider::CryptoMode::Ring))
+                .build_https(),
+        );
+        Self::with_config(&loader.load().await, Patience::default())
+    }
+
+    /// Over a configuration of one's own; tests are impatient.
+    pub fn with_config(config: &SdkConfig, patience: Patience) -> Self {
+        Self { api: Api::new(config, patience), operator: Vec::new(), retain_volumes: false }
+    }
+
+    /// The operator's own addresses, for `ssh_from: auto`.
+    #[must_use]
+    pub fn operator(mut self, addresses: Vec<Ipv4Net>) -> Self {
+        self.operator = addresses;
+        self
+    }
+
+    /// `destroy` leaves the volumes of PVCs.
+    #[must_use]
+    pub fn retain_volumes(mut self, retain: bool) -> Self {
+        self.retain_volumes = retain;
+        self
+    }
+
+    /// Who we are. Reads only.
+    pub async fn identity(&self) -> Result<Identity, InfraError> {
+        facts::identity(&self.api).await.map_err(|f| f.into_infra("asking AWS who we are"))
+    }
+
+    /// Account, plan, notes and cost at once. Reads only.
+    pub async fn survey(&self, spec: &ClusterSpec) -> Result<Survey, InfraError> {
+        let nothing = BTreeSet::new();
+        let (identity, (_, wanted, plan)) = futures::try_join!(self.identity(), self.compare(spec, &nothing))?;
+        let region = self.api.region.clone();
+        Ok(Survey { identity, changes: plan.changes(), notes: plan.notes, cost: cost::cost(&wanted, &region), region })
+    }
+
+    /// Like [`Provider::apply`], but stops before the first change if the world no longer is what `planned` was made from.
+    pub async fn apply_planned(&self, spec: &ClusterSpec, planned: &[Change], events: &Events) -> Result<Provision, InfraError> {
+        self.converge(spec, Some(planned), events).await
+    }
+
+    /// Names of the clusters in this region and how many resources each has. Reads only.
+    pub async fn list(&self) -> Result<BTreeMap<String, usize>, InfraError> {
+        let by_key = Filter::builder().name("key").values(tags::CLUSTER).build();
+        let found = async { Ok(read::pages!(self.api, "DescribeTags", self.api.ec2.describe_tags().filters(by_key.clone()), tags)) };
+        let mut clusters = BTreeMap::new();
+        for tag in found.await.map_err(|f: Fault| f.into_infra("looking for clusters"))? {
+            // Terminated instances and deleted gateways keep their tags for an hour.
+            if !matches!(tag.resource_type(), Some(ResourceType::Instance | ResourceType::Natgateway)) {
+                *clusters.entry(tag.value().unwrap_or_default().to_owned()).or_default() += 1;
+            }
+        }
+        Ok(clusters)
+    }
+
+    /// Terminates one machine, so that the next [`Provider::apply`] makes it anew. The node must be out of the cluster.
+    pub async fn delete_machine(&self, spec: &ClusterSpec, name: &str, events: &Events) -> Result<(), InfraError> {
+        let world = self.world(spec).await?;
+        let key = format!("instance/{name}");
+        let ids: BTreeSet<&str> = world.instances.iter().filter(|i| i.own.key == key).map(|i| i.own.id.as_str()).collect();
+        let mut plan = Plan::default();
+        destroy::plan(&world, &ids, &mut plan);
+        match run::run(&self.api, &plan, events).await.faults.into_iter().next() {
+            Some((what, fault)) => Err(fault.into_infra(&what)),
+            None => Ok(()),
+        }
+    }
+
+    /// Publishes a host's public keys where every operator finds them. `pending`: trusted too, while it is being rotated in.
+    pub async fn publish_host_keys(&self, id: &str, current: &str, pending: Option<&str>) -> Result<(), InfraError> {
+        let wrap = |f: Fault| f.into_infra(&format!("publishing the host key of {id}"));
+        let mut keys = tags::Tags::from([(tags::HOST_KEY.to_owned(), current.to_owned())]);
+        if let Some(pending) = pending {
+            keys.insert(tags::HOST_KEY_PENDING.to_owned(), pending.to_owned());
+        }
+        self.api
+            .call("CreateTags", Effect::Repeatable, || self.api.ec2.create_tags().resources(id).set_tags(Some(tags::write(&keys))).send())
+            .await
+            .map_err(wrap)?;
+        if pending.is_none() {
+            let tag = aws_sdk_ec2::types::Tag::builder().key(tags::HOST_KEY_PENDING).build();
+            self.api
+                .call("DeleteTags", Effect::Repeatable, || self.api.ec2.delete_tags().resources(id).tags(tag.clone()).send())
+                .await
+                .map_err(wrap)?;
+        }
+        Ok(())
+    }
+
+    async fn world(&self, spec: &ClusterSpec) -> Result<World, InfraError> {
+        read::world(&self.api, &spec.name, &settings(spec)?.existing).await.map_err(|f| f.into_infra("reading the account"))
+    }
+
+    /// Reads the world, waiting until it shows everything that this run has made (EC2: "Eventual consistency").
+    async fn world_with(&self, spec: &ClusterSpec, made: &BTreeSet<String>) -> Result<World, InfraError> {
+        let end = tokio::time::Instant::now() + self.api.patience.call;
+        loop {
+            let world = self.world(spec).await?;
+            let mut shown = world.ids();
+            shown.extend(world.dead.values().flatten().map(String::as_str));
+            let Some(hidden) = made.iter().find(|id| !shown.contains(id.as_str())) else { return Ok(world) };
+            if tokio::time::Instant::now() >= end {
+                return Err(InfraError::Failed {
+                    what: format!("looking at {hidden}"),
+                    why: "EC2 made it but does not show it".to_owned(),
+                    hint: Some("run the same command again".to_owned()),
+                });
+            }
+            tokio::time::sleep(self.api.patience.settle / 4).await;
+        }
+    }
+
+    async fn compare(&self, spec: &ClusterSpec, made: &BTreeSet<String>) -> Result<(World, Wanted, Plan), InfraError> {
+        let settings = settings(spec)?;
+        let (world, facts, key) = futures::try_join!(
+            self.world_with(spec, made),
+            self.facts(spec, settings),
+            key_pair::operator_key(&spec.access, &spec.directory),
+        )?;
+        let wanted = Wanted::new(spec, settings, &facts, key, &self.operator)?;
+        let plan = diff::diff(&wanted, &world);
+        if plan.refused.is_empty() {
+            return Ok((world, wanted, plan));
+        }
+        Err(InfraError::Missing {
+            what: plan.refused.join("\n"),
+            hint: "nothing was changed; correct the specification, or replace what is named".to_owned(),
+        })
+    }
+
+    async fn facts(&self, spec: &ClusterSpec, settings: &AwsSettings) -> Result<Facts, InfraError> {
+        let types = std::iter::once(&spec.control_plane).chain(&spec.pools).map(|p| p.instance_type.clone()).collect();
+        facts::read(&self.api, settings, &types).await
+    }
+
+    async fn converge(&self, spec: &ClusterSpec, planned: Option<&[Change]>, events: &Events) -> Result<Provision, InfraError> {
+        let mut made = BTreeSet::new();
+        let mut last: Option<(String, Fault)> = None;
+        for round in 0..ROUNDS {
+            let (world, wanted, mut plan) = self.compare(spec, &made).await?;
+            if plan.ops.is_empty() {
+                return Ok(machines::provision(&world, spec));
+            }
+            if let (0, Some(planned)) = (round, planned)
+                && plan.changes() != planned
+            {
+                return Err(InfraError::Missing {
+                    what: "the account has changed since the plan was made".to_owned(),
+                    hint: "nothing was done; look at the new plan".to_owned(),
+                });
+            }
+            with_operator_key(&wanted, &mut plan)?;
+            let mut outcome = run::run(&self.api, &plan, events).await;
+            made.append(&mut outcome.made);
+            let deleted = plan.ops.iter().filter_map(|op| op.key.strip_prefix("delete/"));
+            made.retain(|id| !deleted.clone().any(|d| d == id));
+            for (what, fault) in outcome.faults {
+                if !worth_another_look(fault.meaning) {
+                    return Err(fault.into_infra(&what));
+                }
+                events.note(format!("{what}: {fault}; looking again"));
+                last = Some((what, fault));
+            }
+            if last.is_some() {
+                tokio::time::sleep(self.api.patience.settle).await;
+            }
+        }
+        Err(last.map_or_else(
+            || InfraError::Failed { what: "provisioning".to_owned(), why: "the account keeps changing".to_owned(), hint: None },
+            |(what, fault)| fault.into_infra(&what),
+        ))
+    }
+
+    async fn tear_down(&self, spec: &ClusterSpec, events: &Events) -> Result<Vec<Change>, InfraError> {
+        let mut done: Vec<Change> = Vec::new();
+        let mut last: Option<(String, Fault)> = None;
+        let mut empty = 0;
+        for _ in 0..ROUNDS {
+            let world = self.world(spec).await?;
+            let mut ids = world.ids();
+            ids.retain(|id| {
+                let foreign_rule = world.rules.iter().any(|r| r.id == *id && r.tags.get(tags::CLUSTER) != Some(&spec.name));
+                let kept_volume = self.retain_volumes && world.volumes.iter().any(|v| v.own.id == *id && v.dynamic);
+                !foreign_rule && !kept_volume
+            });
+            // Rules of our own groups go with these.
+            let own_groups: BTreeSet<&str> = world.groups.iter().map(|g| g.own.id.as_str()).collect();
+            ids.retain(|id| !world.rules.iter().any(|r| r.id == *id && own_groups.contains(r.group.as_str())));
+            if ids.is_empty() {
+                // Seen twice, because what an interrupted run made may not be visible at once.
+                empty += 1;
+                if empty == 2 {
+                    return Ok(done);
+                }
+                tokio::time::sleep(self.api.patience.settle).await;
+                continue;
+            }
+            empty = 0;
+            let mut plan = Plan::default();
+            destroy::plan(&world, &ids, &mut plan);
+            for change in plan.changes() {
+                if !done.contains(&change) {
+                    done.push(change);
+                }
+            }
+            let outcome = run::run(&self.api, &plan, events).await;
+            for (what, fault) in outcome.faults {
+                if fault.meaning == Meaning::InUse {
+                    let found =
+                        blockers::find(&self.api, &world, &spec.name).await.map_err(|f| f.into_infra("looking for what is in the way"))?;
+                    if !found.is_empty() {
+                        return Err(InfraError::Failed {
+                            what,
+                            why: format!("others still use it: {fault}"),
+                            hint: Some(format!("these are not ours:\n{}", found.join("\n"))),
+                        });
+                    }
+                } else if !worth_another_look(fault.meaning) && fault.meaning != Meaning::WrongState {
+                    return Err(fault.into_infra(&what));
+                }
+                events.note(format!("{what}: {fault}; looking again"));
+                last = Some((what, fault));
+            }
+            if last.is_some() {
+                tokio::time::sleep(self.api.patience.settle).await;
+            }
+        }
+        Err(last.map_or_else(
+            || InfraError::Failed { what: "destroying".to_owned(), why: "something keeps coming back".to_owned(), hint: None },
+            |(what, fault)| fault.into_infra(&what),
+        ))
+    }
+}
+
+/// Outcomes that only the world itself can explain: an answer that got lost, something that exists but was not shown.
+fn worth_another_look(meaning: Meaning) -> bool {
+    matches!(meaning, Meaning::Unknown | Meaning::Duplicate | Meaning::TokenUsed | Meaning::NotFound)
+}
+
+/// Makes the operator's key if the plan imports one that does not exist.
+fn with_operator_key(wanted: &Wanted, plan: &mut Plan) -> Result<(), InfraError> {
+    let OperatorKey::ToBeMade(path) = &wanted.operator_key else { return Ok(()) };
+    for op in &mut plan.ops {
+        if let Work::KeyPair(key_pair::Work::Import { public_key, .. }) = &mut op.work {
+            *public_key = key_pair::make_operator_key(path)?;
+        }
+    }
+    Ok(())
+}
+
+fn settings(spec: &ClusterSpec) -> Result<&AwsSettings, InfraError> {
+    match &spec.provider {
+        spec::Provider::Aws(settings) => Ok(settings),
+        _ => Err(InfraError::Missing { what: "this cluster is not on AWS".to_owned(), hint: "set `provider: aws`".to_owned() }),
+    }
+}
+
+#[async_trait]
+impl Provider for AwsProvider {
+    async fn plan(&self, spec: &ClusterSpec) -> Result<Vec<Change>, InfraError> {
+        Ok(self.compare(spec, &BTreeSet::new()).await?.2.changes())
+    }
+
+    async fn apply(&self, spec: &ClusterSpec, events: &Events) -> Result<Provision, InfraError> {
+        self.converge(spec, None, events).await
+    }
+
+    async fn discover(&self, spec: &ClusterSpec) -> Result<Provision, InfraError> {
+        Ok(machines::provision(&self.world(spec).await?, spec))
+    }
+
+    async fn destroy(&self, spec: &ClusterSpec, events: &Events) -> Result<Vec<Change>, InfraError> {
+        if spec.protected {
+            return Err(InfraError::Missing {
+                what: format!("the cluster {} is protected", spec.name),
+                hint: "nothing was deleted; set `protected: false` first".to_owned(),
+            });
+        }
+        self.tear_down(spec, events).await
+    }
+}

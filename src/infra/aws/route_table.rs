@@ -1,0 +1,162 @@
+//! Route tables: one to the internet gateway, one per NAT gateway; their default routes and their subnets.
+
+use super::{
+    api::{Effect, gone_is_fine},
+    errors::{Fault, Meaning},
+    internet_gateway, nat_gateway,
+    plan::{self, Plan},
+    run::Ctx,
+    tags::{Tags, at_creation},
+    token, vpc,
+    wanted::{Via, Wanted},
+    world::World,
+};
+use aws_sdk_ec2::types::ResourceType;
+
+const EVERYWHERE: &str = "0.0.0.0/0";
+
+/// Calls.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// Makes it.
+    Create {
+        /// Its key.
+        key: String,
+        /// Its tags.
+        tags: Tags,
+    },
+    /// Sets the default route.
+    Route {
+        /// The table's key.
+        key: String,
+        /// Where it goes.
+        via: Via,
+        /// Whether there is one that goes elsewhere.
+        replace: bool,
+    },
+    /// Gives it a subnet.
+    Associate {
+        /// The table's key.
+        key: String,
+        /// The subnet's key.
+        subnet: String,
+    },
+    /// Takes a subnet away.
+    Disassociate {
+        /// The association.
+        association: String,
+    },
+    /// Deletes it.
+    Delete {
+        /// Its id.
+        id: String,
+    },
+}
+
+/// Adds what differs.
+pub fn diff(wanted: &Wanted, world: &World, plan: &mut Plan) {
+    for want in &wanted.tables {
+        let key = &want.key;
+        let there = world.route_table(key);
+        if let Some(table) = there {
+            plan.keep("route table", key, &table.own, &wanted.tags(key));
+        } else {
+            let work = Work::Create { key: key.clone(), tags: wanted.tags(key) };
+            let details = vec![format!("default route: {}", want.via.key()), format!("subnets: {}", want.subnets.join(", "))];
+            plan.create("route table", key, &[vpc::KEY], details, plan::Work::RouteTable(work));
+        }
+        let fresh = there.is_none();
+        let target = plan.ids.get(want.via.key()).cloned();
+        let route = there.and_then(|t| t.default_route.as_ref());
+        let good = route.is_some_and(|(to, active)| *active && Some(to) == target.as_ref());
+        if !good {
+            let before = route.map_or("(none)", |(to, _)| to.as_str());
+            let details = vec![format!("{EVERYWHERE}: {before} → {}", want.via.key())];
+            let after = [key.as_str(), want.via.key(), internet_gateway::ATTACHMENT];
+            let work = Work::Route { key: key.clone(), via: want.via.clone(), replace: route.is_some() };
+            plan.part("route", &format!("{key}/default-route"), &after, fresh, details, plan::Work::RouteTable(work));
+        }
+        for subnet in &want.subnets {
+            let has = there.zip(plan.ids.get(subnet)).is_some_and(|(t, id)| t.associations.contains_key(id));
+            if !has {
+                let details = vec![format!("subnet {subnet}: (main table) → {key}")];
+                let work = Work::Associate { key: key.clone(), subnet: subnet.clone() };
+                let fresh = fresh || plan.makes(subnet);
+                let part = format!("{key}/{subnet}");
+                plan.part("route table association", &part, &[key, subnet], fresh, details, plan::Work::RouteTable(work));
+            }
+        }
+    }
+}
+
+impl Work {
+    pub(super) async fn run(&self, ctx: &Ctx<'_>) -> Result<Option<String>, Fault> {
+        let ec2 = &ctx.api.ec2;
+        match self {
+            Self::Create { key, tags } => {
+                let vpc = ctx.id(vpc::KEY)?;
+                // The token guards this call's own repetitions only: a table that is gone must not be found again by a later run.
+                let token = token(&[&vpc, key, &rand::random::<u64>().to_string()]);
+                let made = ctx
+                    .api
+                    .call("CreateRouteTable", Effect::Repeatable, || {
+                        ec2.create_route_table()
+                            .vpc_id(&vpc)
+                            .client_token(&token)
+                            .tag_specifications(at_creation(ResourceType::RouteTable, tags))
+                            .send()
+                    })
+                    .await?;
+                Ok(made.route_table.and_then(|t| t.route_table_id))
+            }
+            Self::Route { key, via, replace } => {
+                let (table, target) = (ctx.id(key)?, ctx.id(via.key())?);
+                let (gateway, nat) = match via {
+                    Via::Internet => (Some(target), None),
+                    Via::Nat(_) => (None, Some(target)),
+                };
+                if let Some(nat) = &nat {
+                    nat_gateway::wait_available(ctx, nat).await?;
+                }
+                let create = || {
+                    let call = ec2.create_route().route_table_id(&table).destination_cidr_block(EVERYWHERE);
+                    call.set_gateway_id(gateway.clone()).set_nat_gateway_id(nat.clone()).send()
+                };
+                let set = || {
+                    let call = ec2.replace_route().route_table_id(&table).destination_cidr_block(EVERYWHERE);
+                    call.set_gateway_id(gateway.clone()).set_nat_gateway_id(nat.clone()).send()
+                };
+                if !*replace {
+                    match ctx.api.call("CreateRoute", Effect::Repeatable, create).await {
+                        Err(fault) if fault.meaning == Meaning::Duplicate => {}
+                        Err(fault) => return Err(fault),
+                        Ok(_) => return Ok(None),
+                    }
+                }
+                ctx.api.call("ReplaceRoute", Effect::Repeatable, set).await?;
+                Ok(None)
+            }
+            Self::Associate { key, subnet } => {
+                let (table, subnet) = (ctx.id(key)?, ctx.id(subnet)?);
+                ctx.api
+                    .call("AssociateRouteTable", Effect::Repeatable, || {
+                        ec2.associate_route_table().route_table_id(&table).subnet_id(&subnet).send()
+                    })
+                    .await?;
+                Ok(None)
+            }
+            Self::Disassociate { association } => {
+                gone_is_fine(
+                    ctx.api
+                        .call("DisassociateRouteTable", Effect::Takes, || ec2.disassociate_route_table().association_id(association).send())
+                        .await,
+                )?;
+                Ok(None)
+            }
+            Self::Delete { id } => {
+                gone_is_fine(ctx.api.call("DeleteRouteTable", Effect::Takes, || ec2.delete_route_table().route_table_id(id).send()).await)?;
+                Ok(None)
+            }
+        }
+    }
+}
