@@ -3,7 +3,10 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use std::time::Duration;
+use std::{
+    sync::{Arc, RwLock},
+    time::Duration,
+};
 use tokio::sync::mpsc;
 
 /// One thing that happened.
@@ -203,23 +206,30 @@ pub struct Output {
 
 /// Where events go. Cheap to clone; emitting never blocks and never fails.
 #[derive(Clone, Debug)]
-pub struct Events(Option<mpsc::UnboundedSender<Event>>);
+pub struct Events(Arc<RwLock<Option<mpsc::UnboundedSender<Event>>>>);
 
 impl Events {
     /// A sink and the stream of what is emitted into it.
     pub fn channel() -> (Self, mpsc::UnboundedReceiver<Event>) {
         let (tx, rx) = mpsc::unbounded_channel();
-        (Self(Some(tx)), rx)
+        (Self(Arc::new(RwLock::new(Some(tx)))), rx)
     }
 
     /// A sink that forgets.
     pub fn none() -> Self {
-        Self(None)
+        Self(Arc::default())
+    }
+
+    /// The end: whoever shows the events shows the rest of them and stops. What is emitted later is forgotten.
+    pub fn close(&self) {
+        if let Ok(mut sender) = self.0.write() {
+            *sender = None;
+        }
     }
 
     /// Says that something happened, now.
     pub fn emit(&self, kind: Kind) {
-        if let Some(tx) = &self.0 {
+        if let Some(tx) = self.0.read().ok().as_deref().and_then(Option::as_ref) {
             // A reader that is gone no longer wants to know.
             let _ = tx.send(Event { at: Timestamp::now(), kind });
         }

@@ -1,0 +1,50 @@
+# kubewright's two commands are `make cluster` and `make test`. Everything they need is installed and started by them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+CARGO ?= cargo
+INVENTORY ?= inventories/lab
+BIN := target/debug/kubewright
+
+.PHONY: help cluster test test-unit test-lab test-full lint deps engine build release bench destroy clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+cluster: build engine ## A real kubeadm cluster of 1 control plane and 3 workers on this machine, and its health report
+	$(BIN) bootstrap -i $(INVENTORY) --yes
+
+test: lint test-unit test-lab ## Everything: formatting, clippy, unit tests, end-to-end tests on the lab
+
+build: deps ## The program, without the EC2 provider
+	$(CARGO) build --locked
+
+release: ## The program as it is released: optimised, with the EC2 provider
+	$(CARGO) build --locked --release --features aws
+
+lint: deps ## Formatting and clippy, warnings denied
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+test-unit: deps ## Tests that need no machine but this one, in seconds
+	$(CARGO) test --locked --lib --test layering --test docs
+
+test-lab: build engine ## End-to-end tests on the lab; fails where there is none
+	$(CARGO) test --locked --test lab -- --nocapture --test-threads=1
+
+test-full: test ## Also the long matrices
+	KUBEWRIGHT_TEST_FULL=1 $(CARGO) test --locked --test lab -- --nocapture --test-threads=1
+
+bench: build engine ## Side by side with the scripts that do it by hand
+	hack/bench-bootstrap.sh
+
+engine: ## A Docker engine: used as it is where one answers, else installed and started (Debian, Ubuntu)
+	hack/engine.sh
+
+deps: ## Programs that the tests and the lab need
+	hack/deps.sh
+
+destroy: build ## Delete the lab's machines
+	$(BIN) destroy -i $(INVENTORY) --yes
+
+clean: ## Build products; the lab's artefact cache stays
+	$(CARGO) clean
