@@ -1,6 +1,6 @@
 //! Hosts and groups as data. Values are not templated here: a variable's text may hold `{{ … }}` until it is used.
 
-use crate::text::Span;
+use crate::text::{Problems, Span};
 use indexmap::{IndexMap, IndexSet};
 use minijinja::Value;
 
@@ -26,7 +26,7 @@ pub struct Host {
 }
 
 /// A group.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Group {
     /// Its name.
     pub name: String,
@@ -34,14 +34,33 @@ pub struct Group {
     pub hosts: IndexSet<String>,
     /// Groups below it.
     pub children: IndexSet<String>,
-    /// Variables of the inventory file and of `group_vars`, merged in Ansible's order.
+    /// Variables of the inventory itself.
     pub vars: RawVars,
+    /// Variables of `group_vars` beside the inventory. Those of *every* group override `vars` of every group.
+    pub inventory_vars: RawVars,
+    /// Variables of `group_vars` beside the playbook.
+    pub playbook_vars: RawVars,
     /// `ansible_group_priority`, 1 by default.
     pub priority: i64,
 }
 
+/// Empty, without a name, of priority 1.
+impl Default for Group {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            hosts: IndexSet::new(),
+            children: IndexSet::new(),
+            vars: RawVars::new(),
+            inventory_vars: RawVars::new(),
+            playbook_vars: RawVars::new(),
+            priority: 1,
+        }
+    }
+}
+
 /// All hosts and groups. `all` and `ungrouped` always exist.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Inventory {
     /// Hosts in the order of the inventory.
     pub hosts: IndexMap<String, Host>,
@@ -49,4 +68,6 @@ pub struct Inventory {
     pub groups: IndexMap<String, Group>,
     /// Directory that `inventory_dir` names.
     pub directory: Option<std::path::PathBuf>,
+    /// What deserves a look: repeated keys, keys that were skipped.
+    pub warnings: Problems,
 }
