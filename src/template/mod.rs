@@ -5,6 +5,7 @@
 //! chainable before `default` and `is defined`. The filters, tests, methods and lookups are ansible-core's.
 
 mod check;
+mod checks;
 mod compile;
 mod error;
 mod explain;
@@ -12,13 +13,17 @@ mod file;
 mod filters;
 mod free;
 mod globals;
+mod methods;
 mod mutable;
 mod python;
+pub mod re;
 mod run;
 mod scope;
 mod templar;
 mod undefined;
 mod value;
+mod version;
+mod yaml_out;
 
 pub use error::{Kind, TemplateError, TemplateIssue};
 pub use file::{TemplateFile, TemplateLoader, TemplateOptions};

@@ -6,7 +6,7 @@ use super::globals::{self, Omit};
 use super::run::{self, Root, Run};
 use super::undefined::Carrier;
 use super::{FreeVars, Kind, Lookups, NoLookups, Scope, TemplateError, TemplateFile, TemplateIssue, TemplateOptions};
-use super::{filters, mutable, python};
+use super::{checks, filters, methods, mutable, python};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{Environment, Output, State, UndefinedBehavior, Value};
@@ -67,8 +67,9 @@ impl Templar {
         env.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         env.set_debug(false);
         env.set_formatter(print);
-        env.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        env.set_unknown_method_callback(methods::call);
         filters::register(&mut env);
+        checks::register(&mut env);
         globals::register(&mut env, lookups);
         let mut syntax = SyntaxConfig::builder();
         syntax.trim_blocks(true);
@@ -288,7 +289,7 @@ fn truth(value: &Value) -> bool {
 
 /// Prints one value into a text.
 fn print(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
-    if value.is_undefined() {
+    if filters::holds_undefined(value, 0) {
         return Err(minijinja::ErrorKind::UndefinedError.into());
     }
     if value.is_none() {

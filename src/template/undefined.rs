@@ -176,6 +176,8 @@ impl Walked {
             }
             Expr::Filter(x) => {
                 let handles = matches!(short_name(x.name), "default" | "d" | "mandatory");
+                // These may hand on what is undefined inside a list.
+                self.literals |= matches!(short_name(x.name), "map" | "extract");
                 if let Some(input) = &x.expr {
                     self.expr(src, input, handles);
                 }
