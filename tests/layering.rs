@@ -25,10 +25,8 @@ const ORDER: &[&[&str]] = &[
 ];
 
 /// Exceptions, each with its reason.
-const ALLOWED: &[(&str, &str, &str)] = &[
-    ("yaml", "text", "spans and problems are text's; text knows nothing of YAML"),
-    ("spec", "yaml", "cluster.yaml is YAML"),
-];
+const ALLOWED: &[(&str, &str, &str)] =
+    &[("yaml", "text", "spans and problems are text's; text knows nothing of YAML"), ("spec", "yaml", "cluster.yaml is YAML")];
 
 fn rust_files(dir: &Path, out: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).expect("a directory of ours can be read") {

@@ -116,12 +116,11 @@ impl Reader<'_> {
         let raw = |value| Raw { value, span: Some(span.clone()) };
         let mut variables: Vec<(&str, Raw)> = Vec::new();
         for word in assignments {
-            match word.split_once('=') {
-                Some((name, value)) => variables.push((name, raw(typed(value)))),
-                None => {
-                    let problem = Problem::at(span, format!("`{word}` is neither a host nor name=value"));
-                    self.problems.push(problem.hint("one host to a line; a value with spaces needs quotes"));
-                }
+            if let Some((name, value)) = word.split_once('=') {
+                variables.push((name, raw(typed(value))));
+            } else {
+                let problem = Problem::at(span, format!("`{word}` is neither a host nor name=value"));
+                self.problems.push(problem.hint("one host to a line; a value with spaces needs quotes"));
             }
         }
         for name in names {

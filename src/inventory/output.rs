@@ -93,7 +93,7 @@ fn json_value(raw: &Raw) -> Result<Json, Problem> {
     let text = raw.span.as_ref().map(crate::text::Span::text).unwrap_or_default();
     match text.find("$ANSIBLE_VAULT") {
         Some(at) if raw.value.kind() == ValueKind::Invalid => {
-            Ok(json!({"__ansible_vault": text[at..].lines().map(|l| format!("{}\n", l.trim())).collect::<String>()}))
+            Ok(json!({"__ansible_vault": text[at..].lines().flat_map(|l| [l.trim(), "\n"]).collect::<String>()}))
         }
         _ => Err(Problem::new(why)),
     }

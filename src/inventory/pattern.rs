@@ -204,7 +204,7 @@ fn glob(pattern: &str) -> String {
                             .chars()
                             .flat_map(|c| if c == '-' { vec![c] } else { fancy_regex::escape(&c.to_string()).chars().collect() })
                             .collect();
-                        out.push_str(&format!("[{not}{set}]"));
+                        out.extend(["[", not, &set, "]"]);
                         rest = &rest[from + close + 1..];
                     }
                     None => out.push_str(r"\["),

@@ -94,7 +94,7 @@ fn what_is_encrypted() {
     let mut vault = Vault::new();
     vault.add("default", Secret::new("pw".to_owned()));
     let sealed = vault.encrypt(b"in the open", None).unwrap();
-    let inline: String = sealed.lines().map(|l| format!("    {l}\n")).collect();
+    let inline: String = sealed.lines().flat_map(|l| ["    ", l, "\n"]).collect();
     std::fs::create_dir(dir.path().join("group_vars")).unwrap();
     std::fs::write(dir.path().join("hosts.yml"), format!("all:\n  hosts: h\n  vars:\n   secret: !vault |\n{inline}")).unwrap();
     let file = [dir.path().join("hosts.yml")];

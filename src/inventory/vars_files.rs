@@ -106,9 +106,8 @@ fn read(path: &Path, vault: &Vault, vars: &mut RawVars, problems: &mut Problems,
             if let Some(second) = parsed.documents.get(1) {
                 found.push(Problem::at(&second.span, "a second YAML document; a file of variables is one"));
             }
-            match parsed.documents.first() {
-                Some(root) => entries(root, vault, encrypted, vars, &mut found),
-                None => {}
+            if let Some(root) = parsed.documents.first() {
+                entries(root, vault, encrypted, vars, &mut found);
             }
         }
         Err(errors) => found = errors,

@@ -13,18 +13,15 @@ pub(super) struct Cidr(pub(super) Ipv4Net);
 impl FromNode for Cidr {
     fn from_node(node: &Node, problems: &mut Problems) -> Option<Self> {
         let text = String::from_node(node, problems)?;
-        let example = "write it like 10.0.0.0/16";
-        let net = if let Ok(net) = text.parse::<Ipv4Net>() {
-            net
-        } else {
-            let problem = Problem::at(&node.span, format!("`{text}` is not an IPv4 range"));
-            problems.push(if text.contains(':') {
-                problem.hint("IPv6 is not supported")
+        let Ok(net) = text.parse::<Ipv4Net>() else {
+            let hint = if text.contains(':') {
+                "IPv6 is not supported".to_owned()
             } else if text.parse::<std::net::Ipv4Addr>().is_ok() {
-                problem.hint(format!("the prefix length is missing: {text}/32 is this one address"))
+                format!("the prefix length is missing: {text}/32 is this one address")
             } else {
-                problem.hint(example)
-            });
+                "write it like 10.0.0.0/16".to_owned()
+            };
+            problems.push(Problem::at(&node.span, format!("`{text}` is not an IPv4 range")).hint(hint));
             return None;
         };
         if net.addr() != net.network() {

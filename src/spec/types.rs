@@ -38,6 +38,7 @@ pub struct ClusterSpec {
 /// Where machines come from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[expect(clippy::large_enum_variant, reason = "a run has one of these")]
 pub enum Provider {
     /// Containers shaped like EC2 instances.
     Lab(LabSettings),

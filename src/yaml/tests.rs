@@ -80,12 +80,12 @@ fn billion_laughs_and_deep_nesting_are_refused() {
     let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for i in 1..12 {
         let previous = format!("*a{}, ", i - 1).repeat(10);
-        text.push_str(&format!("a{i}: &a{i} [{previous}]\n"));
+        text = format!("{text}a{i}: &a{i} [{previous}]\n");
     }
     assert!(errors(&text).contains("aliases expand"));
     assert!(errors(&"[".repeat(10_000)).contains("t.yml:1:"));
     let mut deep = format!("a0: &a0 {}{}\n", "[".repeat(100), "]".repeat(100));
-    deep.push_str(&format!("a1: {}*a0{}\n", "[".repeat(150), "]".repeat(150)));
+    deep = format!("{deep}a1: {}*a0{}\n", "[".repeat(150), "]".repeat(150));
     assert!(errors(&deep).contains("deeper"));
     assert!(errors("a: &a [*a]\n").contains("inside the value"));
 }
