@@ -2,6 +2,8 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
+pub mod lab;
+pub mod operator_key;
 pub mod rules;
 
 use crate::{event::Events, spec::ClusterSpec};

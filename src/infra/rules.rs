@@ -79,9 +79,13 @@ pub fn rules(spec: &ClusterSpec, operator: &[Ipv4Net]) -> Vec<Rule> {
             }
             all.push(tcp(to, &format!("kubelet-{who}"), 10250..=10250, source, "kubelet: logs, exec, metrics"));
             all.push(tcp(to, &format!("node-ports-{who}"), 30000..=32767, source, "NodePorts"));
+            let udp = Rule { protocol: Protocol::Udp, ..tcp(to, &format!("node-ports-udp-{who}"), 30000..=32767, source, "NodePorts") };
+            all.push(udp);
             let port = spec.network.vxlan_port;
             let vxlan = Rule { protocol: Protocol::Udp, ..tcp(to, &format!("vxlan-{who}"), port..=port, source, "Flannel VXLAN") };
             all.push(vxlan);
+            let echo = Protocol::Icmp { kind: 8, code: 0 };
+            all.push(Rule { protocol: echo, ..tcp(to, &format!("ping-{who}"), 0..=0, source, "ping") });
         }
         // Path MTU discovery: 9001-byte interfaces toward 1500-byte paths (RFC 1191).
         all.push(Rule {
@@ -92,6 +96,68 @@ pub fn rules(spec: &ClusterSpec, operator: &[Ipv4Net]) -> Vec<Rule> {
     all
 }
 
+impl Group {
+    /// Its name: `control-plane`, `worker`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ControlPlane => "control-plane",
+            Self::Worker => "worker",
+        }
+    }
+}
+
+impl Rule {
+    /// One line for a plan: `tcp 6443 from worker`.
+    pub fn summary(&self) -> String {
+        let (first, last) = (self.ports.start(), self.ports.end());
+        let ports = if first == last { first.to_string() } else { format!("{first}-{last}") };
+        let traffic = match self.protocol {
+            Protocol::Tcp => format!("tcp {ports}"),
+            Protocol::Udp => format!("udp {ports}"),
+            Protocol::Icmp { kind, code } => format!("icmp type {kind} code {code}"),
+        };
+        match self.source {
+            Source::Cidr(net) => format!("{traffic} from {net}"),
+            Source::Group(group) => format!("{traffic} from {}", group.name()),
+        }
+    }
+}
+
 fn tcp(group: Group, name: &str, ports: RangeInclusive<u16>, source: Source, description: &str) -> Rule {
     Rule { group, name: name.to_owned(), protocol: Protocol::Tcp, ports, source, description: description.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all() -> Vec<Rule> {
+        let text = "cluster: t\nprovider: lab\naccess: {api_from: [198.51.100.0/24], ssh_from: [203.0.113.0/24]}\n";
+        let spec = crate::spec::load_str("cluster.yaml", text, std::path::Path::new(".")).unwrap();
+        rules(&spec, &["203.0.113.7/32".parse().unwrap()])
+    }
+
+    #[test]
+    fn names_are_unique_and_descriptions_fit_ec2() {
+        let all = all();
+        let keys: std::collections::HashSet<_> = all.iter().map(|r| (r.group, &r.name)).collect();
+        assert_eq!(keys.len(), all.len());
+        let allowed = |c: char| c.is_ascii_alphanumeric() || " ._-:/()#,@[]+=&;{}!$*".contains(c);
+        assert!(all.iter().all(|r| r.description.len() < 256 && r.description.chars().all(allowed)));
+    }
+
+    #[test]
+    fn workers_are_closed_to_operators_and_etcd_to_workers() {
+        let all = all();
+        let sources = |group, port: u16| -> Vec<Source> {
+            let here = |r: &&Rule| r.group == group && r.protocol == Protocol::Tcp && r.ports.contains(&port);
+            all.iter().filter(here).map(|r| r.source).collect()
+        };
+        assert_eq!(sources(Group::Worker, 22), [Source::Group(Group::ControlPlane)]);
+        assert_eq!(sources(Group::ControlPlane, 2379), [Source::Group(Group::ControlPlane)]);
+        assert_eq!(sources(Group::Worker, 6443), []);
+        assert!(sources(Group::ControlPlane, 6443).contains(&Source::Cidr("198.51.100.0/24".parse().unwrap())));
+        assert_eq!(sources(Group::ControlPlane, 22).len(), 3);
+        assert_eq!(sources(Group::Worker, 10250).len(), 2);
+    }
 }

@@ -1,0 +1,25 @@
+//! Labels on everything that the lab makes: the truth that discovery reads.
+
+/// The cluster's name.
+pub const CLUSTER: &str = "kubewright.dev/cluster";
+/// What a container is: [`ROLE_NODE`] or [`ROLE_MIRROR`].
+pub const ROLE: &str = "kubewright.dev/role";
+/// The node's name.
+pub const NODE: &str = "kubewright.dev/node";
+/// The node's pool.
+pub const POOL: &str = "kubewright.dev/pool";
+/// The node's instance type.
+pub const TYPE: &str = "kubewright.dev/instance-type";
+/// The node's private address.
+pub const ADDRESS: &str = "kubewright.dev/address";
+/// The login user.
+pub const USER: &str = "kubewright.dev/user";
+/// The machine's public host key.
+pub const HOST_KEY: &str = "kubewright.dev/host-key";
+/// Hash of what the machine was made from.
+pub const SPEC_HASH: &str = "kubewright.dev/spec-hash";
+
+/// A node.
+pub const ROLE_NODE: &str = "node";
+/// The package and image mirror.
+pub const ROLE_MIRROR: &str = "mirror";

@@ -1,0 +1,19 @@
+//! The lab: containers shaped like EC2 instances, on Docker. Same subnets, security groups, user data, host keys and first
+//! boot as on EC2, so that a playbook meets here what it meets there.
+//!
+//! What a cluster has is found by label ([`labels`]); nothing about it is kept elsewhere. What is expensive to make (node
+//! image, packages, images) lies in the cache, named by a hash of what it is made from.
+
+mod archive;
+mod cache;
+mod docker;
+mod host;
+mod image;
+pub mod labels;
+mod machine;
+mod network;
+pub mod nft;
+mod provider;
+mod script;
+
+pub use provider::Lab;

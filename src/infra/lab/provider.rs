@@ -1,0 +1,283 @@
+//! The lab as a [`Provider`].
+
+use super::{
+    cache,
+    docker::Engine,
+    host, image, labels,
+    machine::{self, FirstBoot, Recipe},
+    network,
+    nft::{self, Drift},
+};
+use crate::{
+    event::Events,
+    infra::{
+        Action, Change, InfraError, Machine, MachineState, Provider, Provision, operator_key,
+        rules::{Group, Rule, rules},
+    },
+    spec::{ClusterSpec, LabSettings},
+};
+use async_trait::async_trait;
+use futures::future::{join_all, try_join_all};
+use ipnet::Ipv4Net;
+
+/// Containers shaped like EC2 instances.
+#[derive(Clone, Debug)]
+pub struct Lab {
+    engine: Engine,
+    settings: LabSettings,
+}
+
+/// What is there.
+struct World {
+    network: bool,
+    machines: Vec<(Machine, String)>,
+}
+
+impl Lab {
+    /// A lab on the engine that the settings name. Nothing is sent yet.
+    pub fn new(settings: &LabSettings) -> Result<Self, InfraError> {
+        Ok(Self { engine: Engine::new(settings)?, settings: settings.clone() })
+    }
+
+    /// Deletes one machine, as a terminated instance would be; the next [`Provider::apply`] makes a new one with a new host
+    /// key. Returns whether it was there.
+    pub async fn delete_machine(&self, spec: &ClusterSpec, node: &str) -> Result<bool, InfraError> {
+        let world = self.look(spec).await?;
+        let Some((machine, _)) = world.machines.iter().find(|(m, _)| m.name == node) else { return Ok(false) };
+        self.engine.remove(&machine.id, node).await?;
+        Ok(true)
+    }
+
+    async fn look(&self, spec: &ClusterSpec) -> Result<World, InfraError> {
+        let found = self.engine.containers(&spec.name, labels::ROLE_NODE).await?;
+        let jump = jump(spec, &found.iter().filter_map(|c| machine::read(c, None)).collect::<Vec<_>>());
+        let order = |m: &Machine| spec.nodes().iter().position(|n| n.name == m.name).unwrap_or(usize::MAX);
+        let mut machines: Vec<(Machine, String)> = found
+            .iter()
+            .filter_map(|c| {
+                let hash = c.labels.as_ref()?.get(labels::SPEC_HASH)?.clone();
+                Some((machine::read(c, jump.as_deref())?, hash))
+            })
+            .collect();
+        machines.sort_by(|(a, _), (b, _)| (order(a), &a.name).cmp(&(order(b), &b.name)));
+        Ok(World { network: network::exists(&self.engine, spec).await?, machines })
+    }
+
+    async fn provision(&self, spec: &ClusterSpec, machines: Vec<Machine>) -> Result<Provision, InfraError> {
+        let host = host::look(&self.engine).await?;
+        let variables = [
+            ("lab", serde_json::Value::Bool(true)),
+            ("lab_cgroup_v1", serde_json::Value::Bool(host.cgroup_v1)),
+            ("restrict_oom_score_adj", serde_json::Value::Bool(!host.sys_resource)),
+        ];
+        let _ = spec;
+        Ok(Provision {
+            machines,
+            package_repository: None,
+            image_registry: None,
+            variables: variables.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
+        })
+    }
+
+    /// Drift of each running machine's rules, by machine.
+    async fn rule_drift(&self, spec: &ClusterSpec, rules: &[Rule], machines: &[Machine]) -> Vec<(Machine, String, Vec<(String, Drift)>)> {
+        let running = machines.iter().filter(|m| m.state == MachineState::Running);
+        let checks = running.map(|machine| async move {
+            let wanted = nft::listing(spec, rules, group(&machine.pool));
+            // A machine that stops meanwhile has no rules to mend.
+            let found = machine::loaded_rules(&self.engine, &machine.id).await.ok()?;
+            Some((machine.clone(), wanted.clone(), nft::drift(&wanted, &found)))
+        });
+        join_all(checks).await.into_iter().flatten().filter(|(_, _, drift)| !drift.is_empty()).collect()
+    }
+}
+
+/// The first control plane that is there: where SSH jumps through.
+fn jump(spec: &ClusterSpec, machines: &[Machine]) -> Option<String> {
+    let running = |name: &str| machines.iter().any(|m| m.name == name && m.state == MachineState::Running);
+    let planes = || spec.nodes().into_iter().filter(|n| n.control_plane).map(|n| n.name);
+    planes().find(|n| running(n)).or_else(|| planes().next())
+}
+
+fn group(pool: &str) -> Group {
+    if pool == ClusterSpec::CONTROL_PLANE { Group::ControlPlane } else { Group::Worker }
+}
+
+/// The cluster's rules; with `ssh_from: auto` the operator is this host, seen as the network's router.
+fn wanted_rules(spec: &ClusterSpec) -> Vec<Rule> {
+    let operator = spec.access.ssh_from_auto.then(|| Ipv4Net::from(network::gateway(spec)));
+    rules(spec, operator.as_slice())
+}
+
+fn change(action: Action, kind: &str, name: &str, details: Vec<String>) -> Change {
+    Change { action, kind: kind.to_owned(), name: name.to_owned(), details }
+}
+
+#[async_trait]
+impl Provider for Lab {
+    async fn plan(&self, spec: &ClusterSpec) -> Result<Vec<Change>, InfraError> {
+        let world = self.look(spec).await?;
+        let rules = wanted_rules(spec);
+        let mut changes = Vec::new();
+        if !world.network {
+            network::check_free(&self.engine, spec).await?;
+            changes.push(change(Action::Create, "network", &network::name(&spec.name), vec![format!("range: {}", spec.network.vpc)]));
+        }
+        for node in spec.nodes() {
+            match world.machines.iter().find(|(m, _)| m.name == node.name) {
+                None => {
+                    let mut details = vec![format!("type: {}", node.pool.instance_type)];
+                    details.extend(node.address.map(|a| format!("address: {a}")));
+                    changes.push(change(Action::Create, "instance", &node.name, details));
+                }
+                Some((machine, hash)) => {
+                    if machine.state == MachineState::Stopped {
+                        changes.push(change(Action::Update, "instance", &node.name, vec!["state: stopped → running".to_owned()]));
+                    }
+                    if *hash != machine::spec_hash(&node, &spec.access.user) {
+                        let details = replace_details(machine, &node, &spec.access.user);
+                        changes.push(change(Action::Update, "instance", &node.name, details));
+                    }
+                }
+            }
+        }
+        for (machine, _) in surplus(spec, &world) {
+            changes.push(change(Action::Delete, "instance", &machine.name, vec![format!("address: {}", machine.private_address)]));
+        }
+        let machines: Vec<Machine> = world.machines.iter().map(|(m, _)| m.clone()).collect();
+        for (machine, _, drift) in self.rule_drift(spec, &rules, &machines).await {
+            for (name, kind) in drift {
+                let (action, detail) = match kind {
+                    Drift::Missing => (Action::Create, "missing in the instance"),
+                    Drift::Changed => (Action::Update, "differs in the instance"),
+                    Drift::Foreign => (Action::Delete, "not in the specification"),
+                };
+                let rule = rules.iter().find(|r| r.group == group(&machine.pool) && r.name == name);
+                let mut details = vec![detail.to_owned()];
+                details.extend(rule.map(Rule::summary));
+                changes.push(change(
+                    action,
+                    "security group rule",
+                    &format!("{}/{name} on {}", group(&machine.pool).name(), machine.name),
+                    details,
+                ));
+            }
+        }
+        Ok(changes)
+    }
+
+    async fn apply(&self, spec: &ClusterSpec, events: &Events) -> Result<Provision, InfraError> {
+        host::raise_inotify()?;
+        let host = host::look(&self.engine).await?;
+        let cache = cache::directory()?;
+        let world = self.look(spec).await?;
+        let rules = wanted_rules(spec);
+        if !world.network {
+            let title = format!("network {}", spec.network.vpc);
+            events.step("lab/network", &title, None, network::ensure(&self.engine, spec)).await?;
+        }
+        let recipe = Recipe {
+            spec,
+            image: image::node(&self.engine, &self.settings, &cache, events).await?,
+            host,
+            rules: &rules,
+            keys: operator_key::ensure(spec).await?,
+            resolvers: host::resolvers(),
+            resolved: self.settings.resolved,
+            first_boot: FirstBoot::from_env(),
+        };
+        for (machine, _) in surplus(spec, &world) {
+            let id = format!("lab/machine/{}", machine.name);
+            events.step(&id, "delete instance", Some(&machine.name), self.engine.remove(&machine.id, &machine.name)).await?;
+        }
+        let nodes = spec.nodes();
+        let machines = nodes.iter().map(|node| {
+            let there = world.machines.iter().find(|(m, _)| m.name == node.name);
+            let recipe = &recipe;
+            async move {
+                let id = format!("lab/machine/{}", node.name);
+                match there {
+                    None => {
+                        events
+                            .step(
+                                &id,
+                                &format!("instance {}", node.pool.instance_type),
+                                Some(&node.name),
+                                machine::create(&self.engine, recipe, node),
+                            )
+                            .await
+                    }
+                    Some((machine, hash)) => {
+                        if *hash != machine::spec_hash(node, &spec.access.user) {
+                            let details = replace_details(machine, node, &spec.access.user).join(", ");
+                            events.warn(format!("{}: {details}; the machine is left as it is", node.name));
+                        }
+                        if machine.state == MachineState::Stopped {
+                            events.step(&id, "start instance", Some(&node.name), machine::start(&self.engine, &machine.id)).await?;
+                        }
+                        Ok(())
+                    }
+                }
+            }
+        });
+        try_join_all(machines).await?;
+        // Those that start now load their rules themselves, before anything else.
+        let running: Vec<Machine> =
+            world.machines.iter().map(|(m, _)| m.clone()).filter(|m| nodes.iter().any(|n| n.name == m.name)).collect();
+        for (machine, wanted, drift) in self.rule_drift(spec, &rules, &running).await {
+            let id = format!("lab/rules/{}", machine.name);
+            let names: Vec<&str> = drift.iter().map(|(name, _)| name.as_str()).collect();
+            let title = format!("security group rules: {}", names.join(", "));
+            events.step(&id, &title, Some(&machine.name), machine::load_rules(&self.engine, &machine.id, &wanted)).await?;
+        }
+        self.discover(spec).await
+    }
+
+    async fn discover(&self, spec: &ClusterSpec) -> Result<Provision, InfraError> {
+        let machines = self.look(spec).await?.machines.into_iter().map(|(m, _)| m).collect();
+        self.provision(spec, machines).await
+    }
+
+    async fn destroy(&self, spec: &ClusterSpec, events: &Events) -> Result<Vec<Change>, InfraError> {
+        let mut changes = Vec::new();
+        let nodes = self.engine.containers(&spec.name, labels::ROLE_NODE).await?;
+        let mirrors = self.engine.containers(&spec.name, labels::ROLE_MIRROR).await?;
+        let all = nodes.iter().map(|c| (c, "instance")).chain(mirrors.iter().map(|c| (c, "mirror")));
+        let removals = all.filter_map(|(c, kind)| {
+            let name = c.labels.as_ref().and_then(|l| l.get(labels::NODE)).cloned().unwrap_or_else(|| kind.to_owned());
+            c.id.clone().map(|id| async move {
+                let step = format!("lab/{kind}/{name}");
+                events.step(&step, &format!("delete {kind}"), Some(&name), self.engine.remove(&id, &name)).await?;
+                Ok::<_, InfraError>(change(Action::Delete, kind, &name, Vec::new()))
+            })
+        });
+        changes.extend(try_join_all(removals).await?);
+        if network::remove(&self.engine, &spec.name).await? {
+            changes.push(change(Action::Delete, "network", &network::name(&spec.name), Vec::new()));
+        }
+        if changes.is_empty() {
+            // An engine that does not answer must not look like a lab that is gone.
+            self.engine.info().await?;
+        }
+        Ok(changes)
+    }
+}
+
+/// Machines of the cluster that the specification no longer names.
+fn surplus<'a>(spec: &ClusterSpec, world: &'a World) -> Vec<&'a (Machine, String)> {
+    let nodes = spec.nodes();
+    world.machines.iter().filter(|(m, _)| !nodes.iter().any(|n| n.name == m.name)).collect()
+}
+
+fn replace_details(machine: &Machine, node: &crate::spec::NodeSpec<'_>, user: &str) -> Vec<String> {
+    let mut details = Vec::new();
+    let mut differ = |field: &str, before: &str, after: &str| {
+        if before != after {
+            details.push(format!("{field}: {before} → {after} (needs a new machine)"));
+        }
+    };
+    differ("type", &machine.instance_type, &node.pool.instance_type);
+    differ("address", &machine.private_address.to_string(), &node.address.map(|a| a.to_string()).unwrap_or_default());
+    differ("user", &machine.user, user);
+    details
+}
