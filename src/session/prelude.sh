@@ -1,0 +1,65 @@
+# What a session's shell knows before its first program. Names that begin with kw are ours; steps run in subshells, so nothing they do changes them.
+umask 022
+unset ENV BASH_ENV CDPATH LANGUAGE GREP_OPTIONS
+LC_ALL=C
+if [ -d /usr/lib/locale/C.utf8 ] || [ -d /usr/lib/locale/C.UTF-8 ]; then LC_ALL=C.UTF-8; fi
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin${PATH:+:$PATH}
+DEBIAN_FRONTEND=noninteractive
+export LC_ALL PATH DEBIAN_FRONTEND
+kw_d=
+for kw_x in /dev/shm /run /tmp /var/tmp; do
+  if [ -z "$kw_d" ] && [ -d "$kw_x" ] && [ -w "$kw_x" ]; then kw_d=$(mktemp -d "$kw_x/kw.XXXXXXXXXX" 2>/dev/null); fi
+done
+trap 'if [ -n "$kw_d" ]; then rm -rf "$kw_d"; fi' EXIT
+trap 'exit 129' HUP
+trap 'exit 141' PIPE
+trap 'exit 143' TERM
+KW_BLOBS=$kw_d
+export KW_BLOBS
+kw_n=0
+
+# kw ID FLAGS CHECK APPLY: one step. FLAGS: a = has an apply, k = go on when it fails, i = stdin is in $ID.i, t = may be stopped.
+# The subshell is never part of a condition, which would switch its `set -e` off. Nothing is forked for a step that prints nothing.
+kw() {
+  [ -z "$kw_stop" ] || return 0
+  kw_n=$((kw_n + 1))
+  kw_i=/dev/null
+  case $2 in *i*) kw_i=$kw_d/$1.i ;; esac
+  case $2 in *t*) echo "$1" >"$kw_d/s" ;; esac
+  printf 'start %s\n' "$1" || exit 1
+  (
+    kw_c=$3 kw_a=$4
+    case $2 in *a*)
+      # The check ends, by exit or by set -e, here: 10 goes on with the apply, in the same shell.
+      trap 'kw_r=$?; trap - EXIT; case $kw_r in 10) ;; *) exit "$kw_r" ;; esac; echo >"$kw_d/a"; set -eu; eval "$kw_a"; exit "$?"' EXIT
+    esac
+    set --
+    set -eu
+    eval "$kw_c"
+  ) <"$kw_i" >"$kw_d/$kw_n.o" 2>"$kw_d/$kw_n.e"
+  kw_r=$?
+  case $2 in *t*) : >"$kw_d/s" ;; esac
+  kw_p=c
+  if [ -s "$kw_d/a" ]; then kw_p=a; : >"$kw_d/a"; fi
+  case $kw_r$kw_p$2 in 0* | 10c[!a]* | 10c | *k*) ;; *) kw_stop=1 ;; esac
+  if [ -s "$kw_d/$kw_n.o" ] || [ -s "$kw_d/$kw_n.e" ]; then kw_show "$1"; else printf 'done %s %s %s 0 0 0 0\n' "$1" "$kw_r" "$kw_p"; fi || exit 1
+}
+
+# The frame of a step that printed something: sizes sent, sizes there, then the bytes.
+kw_show() {
+  set -- "$1" $(wc -c "$kw_d/$kw_n.o" "$kw_d/$kw_n.e")
+  kw_o=$2 kw_e=$4
+  [ "$kw_o" -le 1048576 ] || kw_o=1048576
+  [ "$kw_e" -le 1048576 ] || kw_e=1048576
+  printf 'done %s %s %s %s %s %s %s\n' "$1" "$kw_r" "$kw_p" "$kw_o" "$kw_e" "$2" "$4"
+  if [ "$kw_o" != 0 ]; then head -c "$kw_o" "$kw_d/$kw_n.o" </dev/null; : >"$kw_d/$kw_n.o"; fi
+  if [ "$kw_e" != 0 ]; then head -c "$kw_e" "$kw_d/$kw_n.e" </dev/null; : >"$kw_d/$kw_n.e"; fi
+}
+
+# The end of a program: its output files go, and the secrets it was sent (the arguments).
+kw_end() {
+  if [ "$#" != 0 ]; then rm -f "$@"; fi
+  printf 'end\n' || exit 1
+  rm -f "$kw_d"/*.[oei]
+  kw_n=0
+}
