@@ -28,13 +28,13 @@ impl Connection for Local {
     async fn exec(&self, command: &str) -> Result<Process, ConnectionError> {
         let host = self.name.clone();
         let local = |what: &str, why: &dyn std::fmt::Display| ConnectionError::Local { host: host.clone(), why: format!("{what}: {why}") };
+        // Not killed when dropped: it sees the end of its input, as over SSH, and can clean up.
         let mut child = tokio::process::Command::new("/bin/sh")
             .arg("-c")
             .arg(command)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .kill_on_drop(true)
             .spawn()
             .map_err(|e| local("cannot start /bin/sh", &e))?;
         let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {

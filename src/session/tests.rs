@@ -57,11 +57,6 @@ async fn run(session: &Session, steps: Vec<ProgramStep>) -> (Vec<Outcome>, Resul
     (outcomes, result)
 }
 
-fn text(outcome: &Outcome) -> (Verdict, i32, String, String) {
-    let utf8 = |b: &bytes::Bytes| String::from_utf8_lossy(b).into_owned();
-    (outcome.verdict, outcome.rc, utf8(&outcome.stdout), utf8(&outcome.stderr))
-}
-
 #[tokio::test]
 async fn check_and_apply() {
     for shell in SHELLS {
