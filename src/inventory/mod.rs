@@ -4,6 +4,7 @@
 //! yaml.py, plugins/vars/host_group_vars.py); what it prints was compared with `ansible-inventory` byte by byte.
 
 mod build;
+mod extra;
 mod hosts;
 mod ini;
 mod literal;
@@ -19,6 +20,7 @@ mod vars_files;
 mod yaml_file;
 
 pub use build::InventoryError;
+pub use extra::{extra_vars, extra_vars_with, vars_file};
 pub use literal::literal;
 pub use load::is_cluster_dir;
 pub use output::{locked, python_json};

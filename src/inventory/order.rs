@@ -72,6 +72,7 @@ impl Inventory {
     pub fn host_vars(&self, host: &str) -> RawVars {
         let all = self.groups.get("all");
         let groups: Vec<&Group> = self.groups_of(host).into_iter().filter_map(|name| self.groups.get(name)).collect();
+        // `vars` has `group_vars` merged in already; the layers above it put every one of those names right again.
         let mut layers: Vec<&RawVars> = Vec::new();
         layers.extend(all.map(|g| &g.vars));
         layers.extend(groups.iter().map(|g| &g.vars));

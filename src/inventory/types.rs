@@ -34,9 +34,10 @@ pub struct Group {
     pub hosts: IndexSet<String>,
     /// Groups below it.
     pub children: IndexSet<String>,
-    /// Variables of the inventory itself.
+    /// Variables of the inventory itself and of `group_vars`, merged. A host's are [`Inventory::host_vars`]: merging these
+    /// group by group is not Ansible's order.
     pub vars: RawVars,
-    /// Variables of `group_vars` beside the inventory. Those of *every* group override `vars` of every group.
+    /// Variables of `group_vars` beside the inventory: those of any group override the inventory's own of every group.
     pub inventory_vars: RawVars,
     /// Variables of `group_vars` beside the playbook.
     pub playbook_vars: RawVars,

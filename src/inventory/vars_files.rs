@@ -35,6 +35,7 @@ pub(super) fn add(inventory: &mut Inventory, directory: &Path, beside: Beside, v
     if directory.join("group_vars").is_dir() {
         for group in inventory.groups.values_mut() {
             let vars = load("group_vars", &group.name);
+            group.vars.extend(vars.clone());
             match beside {
                 Beside::Inventory => group.inventory_vars.extend(vars),
                 Beside::Playbook => group.playbook_vars.extend(vars),
@@ -82,7 +83,7 @@ fn files_below(directory: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-fn read(path: &Path, vault: &Vault, vars: &mut RawVars, problems: &mut Problems, warnings: &mut Problems) {
+pub(super) fn read(path: &Path, vault: &Vault, vars: &mut RawVars, problems: &mut Problems, warnings: &mut Problems) {
     let name = path.display().to_string();
     let text = match std::fs::read(path).map(String::from_utf8) {
         Ok(Ok(text)) => text,
@@ -115,7 +116,7 @@ fn read(path: &Path, vault: &Vault, vars: &mut RawVars, problems: &mut Problems,
     problems.extend(if encrypted { without_excerpts(found) } else { found });
 }
 
-fn entries(root: &Node, vault: &Vault, encrypted: bool, vars: &mut RawVars, problems: &mut Problems) {
+pub(super) fn entries(root: &Node, vault: &Vault, encrypted: bool, vars: &mut RawVars, problems: &mut Problems) {
     let Some(entries) = root.entries() else {
         if !root.is_null() {
             problems.push(Problem::at(&root.span, format!("variables are a mapping, this is {}", root.kind())));
