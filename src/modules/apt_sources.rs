@@ -1,0 +1,237 @@
+//! Where packages come from: `deb822_repository`, `apt_repository`, `apt_key`. Keys are stored as binary keyrings; no gpg
+//! is needed on the host, nothing is downloaded again while the definition stays the same.
+
+use super::{
+    ArgError, ModuleDef, OptionType as T,
+    args::{Opts, opt, to_text},
+    mode, outcome,
+    script::{Script, sha256},
+};
+use std::fmt::Write;
+
+/// `lib/ansible/modules/deb822_repository.py`
+pub static DEB822: ModuleDef = ModuleDef {
+    names: &["deb822_repository"],
+    options: &[
+        opt("name", T::Str).req(),
+        opt("state", T::Str).choices(&["present", "absent"]),
+        opt("mode", T::Mode),
+        opt("types", T::List).choices(&["deb", "deb-src"]),
+        opt("uris", T::List),
+        opt("suites", T::List),
+        opt("components", T::List),
+        opt("architectures", T::List),
+        opt("languages", T::List),
+        opt("targets", T::List),
+        opt("signed_by", T::Str),
+        opt("enabled", T::Bool),
+        opt("trusted", T::Bool),
+        opt("by_hash", T::Bool),
+        opt("check_date", T::Bool),
+        opt("check_valid_until", T::Bool),
+        opt("allow_insecure", T::Bool),
+        opt("allow_weak", T::Bool),
+        opt("allow_downgrade_to_insecure", T::Bool),
+        opt("pdiffs", T::Bool),
+        opt("date_max_future", T::Int),
+        opt("inrelease_path", T::Str),
+        opt("install_python_debian", T::Bool),
+        opt("include", T::List),
+        opt("exclude", T::List),
+    ],
+    free_form: false,
+    facts: &[],
+    compile: |args, env| {
+        let o = Opts::read(&DEB822, args)?;
+        let name = o.text_or("name", "");
+        let slug: String =
+            name.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();
+        if slug.is_empty() {
+            return Err(ArgError("name is empty".into()));
+        }
+        let state = o.text_or("state", "present");
+        let signed = o.text_or("signed_by", "");
+        let is_url = signed.starts_with("http://") || signed.starts_with("https://");
+        let inline = signed.contains("BEGIN PGP");
+        let keyring = if is_url || inline { format!("/etc/apt/keyrings/{slug}.gpg") } else { String::new() };
+        let content = stanza(&o, &name, &signed, &keyring, is_url);
+        let dest = format!("/etc/apt/sources.list.d/{slug}.sources");
+        let fields = [("repo", content.clone()), ("dest", dest.clone()), ("key_filename", keyring.clone())];
+        let after = content.clone();
+        let script = Script::new()
+            .set("kw_state", &state)
+            .set("kw_dest", &dest)
+            .set("kw_keyfile", &keyring)
+            .set("kw_key_url", if is_url { &signed } else { "" })
+            .blob("kw_key_sha", if inline { signed.clone() } else { String::new() }, false)
+            .blob("kw_sha", content, false)
+            .set("kw_owner", "")
+            .set("kw_group", "")
+            .set("kw_mexpr", &mode::arithmetic(&o.text_or("mode", "0644")).map_err(ArgError)?)
+            .flag("kw_force", true)
+            .set("kw_validate", "")
+            .set("kw_backup", "")
+            .flag("kw_diff", env.diff);
+        Ok(script.work(
+            "kw_deb822_check",
+            "kw_deb822_apply",
+            outcome::with(move |result, said, _| {
+                if let Some(diff) = result.diff.first_mut().filter(|_| !said.has("after")) {
+                    diff.after = after.clone();
+                }
+                result.fields.extend(fields.iter().map(|(k, v)| ((*k).to_owned(), v.as_str().into())));
+            }),
+        ))
+    },
+};
+
+/// The file's text. The key's URL stands in it as a comment, so that another URL is another text.
+fn stanza(o: &Opts, name: &str, signed: &str, keyring: &str, is_url: bool) -> String {
+    let mut text = String::from("# Managed by kubewright (deb822_repository).\n");
+    if is_url {
+        let _ = writeln!(text, "# Key from {signed}");
+    }
+    let mut line = |key: &str, value: &str| {
+        if !value.is_empty() {
+            let _ = writeln!(text, "{key}: {value}");
+        }
+    };
+    let yes_no = |option: &str| o.maybe_flag(option).map_or("", |on| if on { "yes" } else { "no" });
+    let types = o.list("types");
+    line("X-Repolib-Name", name);
+    line("Types", &if types.is_empty() { "deb".to_owned() } else { types.join(" ") });
+    line("URIs", &o.list("uris").join(" "));
+    line("Suites", &o.list("suites").join(" "));
+    line("Components", &o.list("components").join(" "));
+    line("Architectures", &o.list("architectures").join(" "));
+    line("Languages", &o.list("languages").join(" "));
+    line("Targets", &o.list("targets").join(" "));
+    line("Include", &o.list("include").join(" "));
+    line("Exclude", &o.list("exclude").join(" "));
+    for (key, option) in [
+        ("Enabled", "enabled"),
+        ("Trusted", "trusted"),
+        ("By-Hash", "by_hash"),
+        ("Check-Date", "check_date"),
+        ("Check-Valid-Until", "check_valid_until"),
+        ("Allow-Insecure", "allow_insecure"),
+        ("Allow-Weak", "allow_weak"),
+        ("Allow-Downgrade-To-Insecure", "allow_downgrade_to_insecure"),
+        ("PDiffs", "pdiffs"),
+    ] {
+        line(key, yes_no(option));
+    }
+    line("Date-Max-Future", &o.int("date_max_future").map(|n| n.to_string()).unwrap_or_default());
+    line("InRelease-Path", &o.text_or("inrelease_path", ""));
+    line("Signed-By", if keyring.is_empty() { signed } else { keyring });
+    text
+}
+
+/// `lib/ansible/modules/apt_repository.py`; PPAs are refused by name (they need Launchpad's API).
+pub static APT_REPOSITORY: ModuleDef = ModuleDef {
+    names: &["apt_repository"],
+    options: &[
+        opt("repo", T::Str).req(),
+        opt("state", T::Str).choices(&["present", "absent"]),
+        opt("filename", T::Str),
+        opt("mode", T::Mode),
+        opt("update_cache", T::Bool).alias(&["update-cache"]),
+        opt("update_cache_retries", T::Int),
+        opt("update_cache_retry_max_delay", T::Int),
+        opt("validate_certs", T::Bool),
+        opt("codename", T::Str),
+        opt("install_python_apt", T::Bool),
+    ],
+    free_form: false,
+    facts: &[],
+    compile: |args, _| {
+        let o = Opts::read(&APT_REPOSITORY, args)?;
+        let repo = o.text_or("repo", "").split_whitespace().collect::<Vec<_>>().join(" ");
+        if repo.starts_with("ppa:") {
+            return Err(ArgError("ppa: repositories are not supported; give the deb line and its key".into()));
+        }
+        let name = o.text("filename").unwrap_or_else(|| suggested_name(&repo));
+        let name = name.strip_suffix(".list").unwrap_or(&name).to_owned();
+        let file = if name.starts_with('/') { format!("{name}.list") } else { format!("/etc/apt/sources.list.d/{name}.list") };
+        let shown = repo.clone();
+        Ok(Script::new()
+            .set("kw_repo", &repo)
+            .set("kw_file", &file)
+            .set("kw_state", &o.text_or("state", "present"))
+            .set("kw_mexpr", &mode::arithmetic(&o.text_or("mode", "0644")).map_err(ArgError)?)
+            .flag("kw_update", o.flag("update_cache", true))
+            .set("kw_lock", "60")
+            .set("kw_valid", "0")
+            .work(
+                "kw_repo_check",
+                "kw_repo_apply",
+                outcome::with(move |result, _, _| {
+                    result.fields.insert("repo".into(), shown.as_str().into());
+                    result.fields.insert("state".into(), "present".into());
+                }),
+            ))
+    },
+};
+
+/// `_suggest_filename` of `apt_repository.py`: the URL and the rest, everything odd an underscore.
+fn suggested_name(repo: &str) -> String {
+    let mut rest = repo.to_owned();
+    if let (Some(open), Some(close)) = (rest.find('['), rest.find(']')) {
+        rest.replace_range(open..=close, "");
+    }
+    let words: Vec<&str> = rest.split_whitespace().filter(|w| *w != "deb" && *w != "deb-src").collect();
+    let text = words.first().map_or("repository", |url| url.split_once("://").map_or(*url, |(_, r)| r));
+    let text = text.rsplit_once('@').map_or(text, |(_, r)| r);
+    text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|p| !p.is_empty()).collect::<Vec<_>>().join("_")
+}
+
+/// `lib/ansible/modules/apt_key.py`: the key becomes a keyring of its own, which is what replaced apt-key.
+pub static APT_KEY: ModuleDef = ModuleDef {
+    names: &["apt_key"],
+    options: &[
+        opt("id", T::Str),
+        opt("url", T::Str),
+        opt("data", T::Raw),
+        opt("file", T::Path),
+        opt("keyring", T::Path),
+        opt("keyserver", T::Str),
+        opt("state", T::Str).choices(&["present", "absent"]),
+        opt("validate_certs", T::Bool),
+    ],
+    free_form: false,
+    facts: &[],
+    compile: |args, _| {
+        let o = Opts::read(&APT_KEY, args)?;
+        let data = o.value("data").map(to_text).unwrap_or_default();
+        let url = o.text("url").or_else(|| o.text("file").map(|f| format!("file://{f}"))).unwrap_or_default();
+        let id = o.text_or("id", "");
+        let source = [&url, &id, &data].into_iter().find(|s| !s.is_empty()).cloned().unwrap_or_default();
+        if source.is_empty() {
+            return Err(ArgError("apt_key needs one of url, data, file, id with keyserver".into()));
+        }
+        let keyring =
+            o.text("keyring").unwrap_or_else(|| format!("/etc/apt/trusted.gpg.d/kubewright-{}.gpg", &sha256(source.as_bytes())[..12]));
+        Ok(Script::new()
+            .set("kw_keyfile", &keyring)
+            .set("kw_key_url", &url)
+            .blob("kw_key_sha", data, false)
+            .set("kw_keyserver", &o.text_or("keyserver", ""))
+            .set("kw_id", &id)
+            .set("kw_state", &o.text_or("state", "present"))
+            .flag("kw_insecure", !o.flag("validate_certs", true))
+            .plain("kw_aptkey_check", "kw_aptkey_apply"))
+    },
+};
+
+#[cfg(test)]
+mod tests {
+    use super::suggested_name;
+
+    #[test]
+    fn file_names_are_ansibles() {
+        assert_eq!(
+            suggested_name("deb [arch=amd64 signed-by=/k.gpg] https://download.docker.com/linux/ubuntu noble stable"),
+            "download_docker_com_linux_ubuntu"
+        );
+    }
+}

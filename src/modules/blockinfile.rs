@@ -1,0 +1,167 @@
+//! `blockinfile`, as `lib/ansible/modules/blockinfile.py` does it.
+
+use super::{
+    Edit, Edited, ModuleDef, OptionType as T, Work,
+    args::{Opts, opt},
+    files::{file_options, of},
+    pyre,
+};
+use fancy_regex::Regex;
+use indexmap::IndexMap;
+use std::sync::Arc;
+
+/// Lines between two markers.
+pub static BLOCKINFILE: ModuleDef = ModuleDef {
+    names: &["blockinfile"],
+    options: file_options![
+        opt("path", T::Path).alias(&["dest", "destfile", "name"]).req(),
+        opt("state", T::Str).choices(&["present", "absent"]),
+        opt("block", T::Str).alias(&["content"]),
+        opt("marker", T::Str),
+        opt("marker_begin", T::Str),
+        opt("marker_end", T::Str),
+        opt("insertafter", T::Str),
+        opt("insertbefore", T::Str),
+        opt("create", T::Bool),
+        opt("backup", T::Bool),
+        opt("validate", T::Str),
+        opt("append_newline", T::Bool),
+        opt("prepend_newline", T::Bool),
+    ],
+    free_form: false,
+    facts: &[],
+    compile: |args, _| {
+        let o = Opts::read(&BLOCKINFILE, args)?;
+        let marker = o.text_or("marker", "# {mark} ANSIBLE MANAGED BLOCK");
+        let place = |name: &str| o.text(name).filter(|t| t != "EOF" && t != "BOF").map(|t| pyre::compile(&t, false)).transpose();
+        let block = Block {
+            begin: marker.replace("{mark}", &o.text_or("marker_begin", "BEGIN")),
+            end: marker.replace("{mark}", &o.text_or("marker_end", "END")),
+            block: o.text_or("block", ""),
+            present: o.text_or("state", "present") == "present",
+            create: o.flag("create", false),
+            after: place("insertafter")?,
+            before: place("insertbefore")?,
+            top: o.text("insertbefore").as_deref() == Some("BOF"),
+            path: o.text_or("path", ""),
+            newline_before: o.flag("prepend_newline", false),
+            newline_after: o.flag("append_newline", false),
+        };
+        Ok(Work::Edit(Edit {
+            path: o.text_or("path", ""),
+            edit: Arc::new(move |old| block.edit(old)),
+            file: of(&o),
+            validate: o.text("validate"),
+            backup: o.flag("backup", false),
+        }))
+    },
+};
+
+struct Block {
+    begin: String,
+    end: String,
+    block: String,
+    present: bool,
+    create: bool,
+    after: Option<Regex>,
+    before: Option<Regex>,
+    top: bool,
+    path: String,
+    newline_before: bool,
+    newline_after: bool,
+}
+
+impl Block {
+    fn edit(&self, old: Option<&str>) -> Result<Edited, String> {
+        let present = self.present && !self.block.is_empty();
+        if old.is_none() && !present {
+            return Ok(edited(None, &format!("File {} not present", self.path)));
+        }
+        if old.is_none() && !self.create {
+            return Err(format!("path {} does not exist", self.path));
+        }
+        let old = old.unwrap_or_default();
+        let mut lines: Vec<&str> = old.lines().collect();
+        let range = self.range(&lines);
+        let (at, had) = match range {
+            Some((from, to)) => {
+                lines.drain(from..=to);
+                (from, true)
+            }
+            None => (self.position(&lines), false),
+        };
+        if present {
+            let mut text: Vec<&str> = vec![&self.begin];
+            text.extend(self.block.lines());
+            text.push(&self.end);
+            if self.newline_before && at > 0 && !lines[at - 1].is_empty() {
+                text.insert(0, "");
+            }
+            if self.newline_after && lines.get(at).is_some_and(|l| !l.is_empty()) {
+                text.push("");
+            }
+            lines.splice(at..at, text);
+        }
+        let mut new = lines.join("\n");
+        if !new.is_empty() {
+            new.push('\n');
+        }
+        // A file without a final newline is left alone when nothing else changes.
+        if new == old || new.trim_end_matches('\n') == old && had == present {
+            return Ok(edited(None, ""));
+        }
+        Ok(edited(
+            Some(new),
+            match (present, had) {
+                (false, _) => "Block removed",
+                (true, true) => "Block changed",
+                (true, false) => "Block inserted",
+            },
+        ))
+    }
+
+    /// First and last line of the block, markers included.
+    fn range(&self, lines: &[&str]) -> Option<(usize, usize)> {
+        let begin = lines.iter().rposition(|l| *l == self.begin)?;
+        let end = lines.iter().rposition(|l| *l == self.end)?;
+        Some(if begin < end { (begin, end) } else { (end, begin) })
+    }
+
+    fn position(&self, lines: &[&str]) -> usize {
+        let last = |re: &Regex| lines.iter().rposition(|l| re.is_match(l).unwrap_or(false));
+        match (&self.after, &self.before) {
+            _ if self.top => 0,
+            (Some(re), _) => last(re).map_or(lines.len(), |i| i + 1),
+            (_, Some(re)) => last(re).unwrap_or(lines.len()),
+            _ => lines.len(),
+        }
+    }
+}
+
+fn edited(text: Option<String>, message: &str) -> Edited {
+    Edited { text, message: message.to_owned(), fields: IndexMap::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::edit::tests::edit;
+    use super::*;
+
+    #[test]
+    fn inserted_changed_removed() {
+        let add = r#"{"path":"/f","block":"a\nb"}"#;
+        let one = edit(&BLOCKINFILE, add, Some("top\n")).unwrap().unwrap();
+        assert_eq!(one, "top\n# BEGIN ANSIBLE MANAGED BLOCK\na\nb\n# END ANSIBLE MANAGED BLOCK\n");
+        assert_eq!(edit(&BLOCKINFILE, add, Some(&one)).unwrap(), None);
+        let two = edit(&BLOCKINFILE, r#"{"path":"/f","block":"c"}"#, Some(&one)).unwrap().unwrap();
+        assert_eq!(two, "top\n# BEGIN ANSIBLE MANAGED BLOCK\nc\n# END ANSIBLE MANAGED BLOCK\n");
+        assert_eq!(edit(&BLOCKINFILE, r#"{"path":"/f","state":"absent"}"#, Some(&two)).unwrap().unwrap(), "top\n");
+    }
+
+    #[test]
+    fn at_its_place_with_its_own_marker() {
+        let args = r##"{"path":"/f","block":"x","marker":"; {mark} m","insertafter":"^\\[s\\]"}"##;
+        assert_eq!(edit(&BLOCKINFILE, args, Some("[s]\nk=1\n")).unwrap().unwrap(), "[s]\n; BEGIN m\nx\n; END m\nk=1\n");
+        assert!(edit(&BLOCKINFILE, args, None).is_err());
+    }
+}

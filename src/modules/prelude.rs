@@ -1,0 +1,19 @@
+//! The functions in `sh/*.sh`, sent once per shell.
+
+use crate::shell::Sh;
+
+const FILES: &[&str] = &[
+    include_str!("sh/base.sh"),
+    include_str!("sh/command.sh"),
+    include_str!("sh/file.sh"),
+    include_str!("sh/look.sh"),
+    include_str!("sh/systemd.sh"),
+    include_str!("sh/apt.sh"),
+    include_str!("sh/system.sh"),
+];
+
+/// All functions that steps call.
+pub fn prelude() -> Sh {
+    let files: Vec<Sh> = FILES.iter().map(|f| Sh::literal(f)).collect();
+    Sh::join(&files, "\n")
+}

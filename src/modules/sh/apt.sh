@@ -1,0 +1,352 @@
+# apt, dpkg_selections and the repositories. KW_ROOT is empty outside of tests.
+
+# Runs apt-get; waits for whoever holds a lock until kw_lock seconds are over. dpkg's own lock is waited for by apt
+# (DPkg::Lock::Timeout), the list's lock by us. apt's text goes to the step's output, the error says who holds it.
+kw_apt() {
+	kw_left=$kw_lock
+	while :; do
+		kw_rc=0
+		kw_err=$(DEBIAN_FRONTEND=noninteractive APT_LISTCHANGES_FRONTEND=none NEEDRESTART_MODE=l UCF_FORCE_CONFFOLD=1 \
+			apt-get -q -y -o "DPkg::Lock::Timeout=$kw_lock" "$@" 2>&1 >&3) || kw_rc=$?
+		[ "$kw_rc" != 0 ] || return 0
+		case $kw_err in
+		*'Could not get lock'* | *'is another process using it'*)
+			if [ "$kw_left" -gt 0 ]; then
+				kw_left=$((kw_left - 1))
+				sleep 1
+				continue
+			fi
+			kw_fail "apt's lock was not free within $kw_lock s: $(printf '%s\n' "$kw_err" | grep -m1 'lock')"
+			;;
+		*'dpkg was interrupted'*)
+			if [ -z "${kw_repaired-}" ]; then
+				kw_repaired=1
+				kw_configure
+				continue
+			fi
+			;;
+		esac
+		printf '%s\n' "$kw_err" >&2
+		kw_why=$(printf '%s\n' "$kw_err" | grep -E '^(E:|W: GPG error|dpkg: error)' | head -n 5) || :
+		kw_fail "apt-get $kw_verb failed: ${kw_why:-exit code $kw_rc}"
+	done
+} 3>&1
+
+# Finishes what an interrupted dpkg left behind.
+kw_configure() { DEBIAN_FRONTEND=noninteractive dpkg --configure -a --force-confdef --force-confold; }
+
+# Package lists: old (older than kw_valid seconds), or older than a source that was added since?
+kw_lists_stale() {
+	kw_stamp=${KW_ROOT-}/var/lib/apt/periodic/update-success-stamp
+	[ -e "$kw_stamp" ] || kw_stamp=${KW_ROOT-}/var/lib/apt/lists
+	[ -e "${KW_ROOT-}/var/lib/apt/lists/lock" ] || return 0
+	# Since apt writes into it, the directory's own time is the newest.
+	[ ! "${KW_ROOT-}/var/lib/apt/lists" -nt "$kw_stamp" ] || kw_stamp=${KW_ROOT-}/var/lib/apt/lists
+	for kw_f in "${KW_ROOT-}"/etc/apt/sources.list "${KW_ROOT-}"/etc/apt/sources.list.d "${KW_ROOT-}"/etc/apt/sources.list.d/* "${KW_ROOT-}"/etc/apt/keyrings/*; do
+		[ ! "$kw_f" -nt "$kw_stamp" ] || return 0
+	done
+	[ "$kw_valid" != 0 ] || return 0
+	[ "$(($(date +%s) - $(stat -c %Y "$kw_stamp")))" -ge "$kw_valid" ]
+}
+
+kw_update() {
+	kw_verb=update
+	kw_apt update
+	touch "${KW_ROOT-}/var/lib/apt/lists"
+	kw_out cache_updated 1
+}
+
+# Positional parameters: names, `name=version`, both may be globs. One fork for all of them.
+kw_apt_check() {
+	kw_missing=''
+	if [ $# -gt 0 ]; then
+		# dpkg-query understands the globs; names are told apart again below.
+		kw_have=$(kw_query) || :
+		for kw_p; do
+			kw_version=''
+			case $kw_p in
+			*=*)
+				kw_version=${kw_p#*=}
+				kw_p=${kw_p%%=*}
+				;;
+			esac
+			kw_one_package || kw_missing=1
+		done
+		case $kw_state in
+		latest) [ -n "$kw_missing" ] || kw_newer "$@" || kw_missing=1 ;;
+		build-dep) kw_missing=1 ;;
+		esac
+		[ -z "$kw_missing" ] || return 10
+	elif [ -n "$kw_update" ] && kw_lists_stale; then
+		return 10
+	fi
+	if [ -n "$kw_upgrade" ]; then
+		kw_sim=$(apt-get -q -s "$kw_upgrade" 2>/dev/null) || return 10
+		case $kw_sim in
+		*'0 upgraded, 0 newly installed, 0 to remove'*) ;;
+		*) return 10 ;;
+		esac
+	fi
+	if [ -n "$kw_autoremove" ]; then
+		case $(apt-get -q -s autoremove 2>/dev/null) in
+		*'0 to remove'*) ;;
+		*) return 10 ;;
+		esac
+	fi
+	[ -z "$kw_clean" ] || return 10
+	[ "$kw_state" != fixed ] || return 10
+	if [ -n "$kw_deb" ]; then
+		case $kw_deb in
+		*://*) return 10 ;;
+		esac
+		kw_p=$(dpkg-deb -f "$kw_deb" Package)
+		kw_version=$(dpkg-deb -f "$kw_deb" Version)
+		kw_names=$kw_p
+		kw_have=$(kw_query) || :
+		kw_one_package || return 10
+	fi
+}
+
+# Asks for all of kw_names; the shell must not expand the globs.
+kw_query() (
+	set -f
+	dpkg-query -W -f='${Package} ${Version} ${db:Status-Status}\n' -- $kw_names 2>/dev/null
+)
+
+# Whether package kw_p (a glob or a name) is as wanted in kw_have.
+kw_one_package() {
+	kw_bare=${kw_p%%:*}
+	kw_seen=''
+	while read -r kw_n kw_v kw_st; do
+		case $kw_n in
+		'') continue ;;
+		$kw_bare) ;;
+		*) continue ;;
+		esac
+		case $kw_state:$kw_st in
+		absent:installed | absent:half-* | absent:unpacked | absent:triggers-*) return 1 ;;
+		absent:config-files) [ -z "$kw_purge" ] || return 1 ;;
+		absent:*) ;;
+		*:installed)
+			[ -n "$kw_version" ] || kw_seen=1
+			case $kw_v in
+			$kw_version) kw_seen=1 ;;
+			esac
+			;;
+		esac
+	done <<-EOT
+		$kw_have
+	EOT
+	[ "$kw_state" = absent ] || [ -n "$kw_seen" ]
+}
+
+# state latest: nothing stale, and the candidate is what is installed.
+kw_newer() {
+	if [ -n "$kw_update" ] && kw_lists_stale; then return 1; fi
+	kw_list=$(apt-cache policy -- "$@")
+	kw_inst=''
+	while read -r kw_k kw_v; do
+		case $kw_k in
+		Installed:) kw_inst=$kw_v ;;
+		Candidate:) [ "$kw_inst" = "$kw_v" ] || return 1 ;;
+		esac
+	done <<-EOT
+		$kw_list
+	EOT
+}
+
+kw_apt_apply() {
+	if [ -n "$kw_policy" ]; then
+		kw_policy_on
+		kw_rc=0
+		(kw_apt_work "$@") || kw_rc=$?
+		kw_policy_off
+		return "$kw_rc"
+	fi
+	kw_apt_work "$@"
+}
+
+kw_apt_work() {
+	case $(echo "${KW_ROOT-}"/var/lib/dpkg/updates/*) in
+	*/updates/[0-9]*) kw_configure ;;
+	esac
+	if [ "$kw_state" != absent ] && { [ -n "$kw_update" ] || [ $# -gt 0 ]; }; then
+		# Without update_cache only sources that are newer than the lists make an update needed.
+		[ -n "$kw_update" ] || kw_valid=999999999
+		if kw_lists_stale; then kw_update; fi
+	fi
+	set -f
+	kw_options="$kw_options ${kw_purge:+--purge}"
+	if [ $# -gt 0 ]; then
+		kw_verb=install
+		case $kw_state in
+		absent) kw_verb=remove ;;
+		build-dep) kw_verb=build-dep ;;
+		esac
+		kw_apt $kw_options $kw_dpkg $kw_only "$kw_verb" -- "$@"
+	fi
+	if [ "$kw_state" = fixed ]; then
+		kw_verb='install -f'
+		kw_apt $kw_options $kw_dpkg -f install
+	fi
+	if [ -n "$kw_deb" ]; then
+		kw_verb="install $kw_deb"
+		kw_file=$kw_deb
+		case $kw_deb in
+		*://*)
+			kw_file=$(mktemp -d)/package.deb
+			kw_download "$kw_deb" "$kw_file"
+			;;
+		esac
+		kw_apt $kw_options $kw_dpkg install -- "$kw_file"
+		[ "$kw_file" = "$kw_deb" ] || rm -rf -- "${kw_file%/*}"
+	fi
+	if [ -n "$kw_upgrade" ]; then
+		kw_verb=$kw_upgrade
+		kw_apt $kw_options $kw_dpkg "$kw_upgrade"
+	fi
+	if [ -n "$kw_autoremove" ]; then
+		kw_verb=autoremove
+		kw_apt $kw_options autoremove
+	fi
+	for kw_verb in $kw_clean; do kw_apt "$kw_verb"; done
+	set +f
+}
+
+# policy-rc.d: what package scripts may do with services meanwhile.
+kw_policy_on() {
+	kw_rcd=${KW_ROOT-}/usr/sbin/policy-rc.d
+	if [ -e "$kw_rcd" ] && [ ! -e "$kw_rcd.kubewright" ]; then mv -- "$kw_rcd" "$kw_rcd.kubewright"; fi
+	printf '#!/bin/sh\nexit %s\n' "$kw_policy" >"$kw_rcd"
+	chmod 755 "$kw_rcd"
+}
+kw_policy_off() {
+	if [ -e "$kw_rcd.kubewright" ]; then mv -f -- "$kw_rcd.kubewright" "$kw_rcd"; else rm -f -- "$kw_rcd"; fi
+}
+
+kw_selection_check() {
+	kw_now=$(dpkg-query -W -f='${db:Status-Want}' -- "$kw_name" 2>/dev/null) || kw_now=unknown
+	case $kw_selection:$kw_now in
+	"$kw_now:$kw_now" | install:unknown | deinstall:unknown | purge:unknown) ;;
+	*)
+		kw_out subject "$kw_name"
+		kw_out before "$kw_now
+"
+		kw_out after "$kw_selection
+"
+		return 10
+		;;
+	esac
+}
+kw_selection_apply() { printf '%s %s\n' "$kw_name" "$kw_selection" | dpkg --set-selections; }
+
+# A key, armoured or not, on stdin → binary on stdout. No gpg needed: armour is base64 between an empty line and "=CRC".
+kw_dearmor() {
+	awk '/^-----BEGIN PGP/ {a=1; b=0; next} /^-----END PGP/ {a=0; next} a && !b && /^[ \t\r]*$/ {b=1; next} a && b && !/^=/ {sub(/\r$/, ""); print}' | base64 -d
+}
+
+# The key at kw_key_url (or blob kw_key_sha) → file $1, binary. Kept when it is there already: the name depends on the URL.
+kw_keyring() {
+	mkdir -p -- "${1%/*}"
+	kw_tmp_beside "$1"
+	if [ -n "$kw_key_url" ]; then
+		kw_download "$kw_key_url" "$kw_tmp" || {
+			rm -f -- "$kw_tmp"
+			kw_fail "cannot download the repository's key from $kw_key_url"
+		}
+	else
+		cat "$KW_BLOBS/$kw_key_sha" >"$kw_tmp"
+	fi
+	if grep -q 'BEGIN PGP' "$kw_tmp" 2>/dev/null; then
+		kw_dearmor <"$kw_tmp" >"$kw_tmp.bin" && mv -f -- "$kw_tmp.bin" "$kw_tmp"
+	fi
+	[ -s "$kw_tmp" ] || {
+		rm -f -- "$kw_tmp"
+		kw_fail "there is no key at ${kw_key_url:-signed_by}"
+	}
+	kw_plain_file 0644
+	kw_place "$kw_tmp" "$1"
+}
+
+kw_deb822_check() {
+	kw_dest=${KW_ROOT-}$kw_dest
+	kw_keyfile=${kw_keyfile:+${KW_ROOT-}$kw_keyfile}
+	kw_differs='' kw_content='' kw_need_key=''
+	if [ "$kw_state" = absent ]; then
+		if [ -e "$kw_dest" ] || { [ -n "$kw_keyfile" ] && [ -e "$kw_keyfile" ]; }; then return 10; fi
+		return 0
+	fi
+	if [ -n "$kw_keyfile" ] && [ ! -s "$kw_keyfile" ]; then kw_need_key=1; fi
+	kw_rc=0
+	kw_one_file_check || kw_rc=$?
+	[ -z "$kw_need_key" ] || kw_rc=10
+	return "$kw_rc"
+}
+
+kw_deb822_apply() {
+	if [ "$kw_state" = absent ]; then
+		rm -f -- "$kw_dest" ${kw_keyfile:+"$kw_keyfile"}
+		return 0
+	fi
+	if [ -n "$kw_need_key" ] || { [ -n "$kw_content" ] && [ -n "$kw_keyfile" ]; }; then (kw_keyring "$kw_keyfile"); fi
+	kw_mkdir=1
+	kw_copy_apply
+}
+
+# apt_key: a keyring of its own in trusted.gpg.d (or kw_keyfile).
+kw_aptkey_check() {
+	kw_keyfile=${KW_ROOT-}$kw_keyfile
+	case $kw_state in
+	absent) [ ! -e "$kw_keyfile" ] || return 10 ;;
+	*) [ -s "$kw_keyfile" ] || return 10 ;;
+	esac
+}
+kw_aptkey_apply() {
+	if [ "$kw_state" = absent ]; then
+		rm -f -- "$kw_keyfile"
+	elif [ -n "$kw_keyserver" ]; then
+		kw_has gpg || kw_fail "gpg is not installed on this host: a key server needs it"
+		kw_home=$(mktemp -d)
+		kw_rc=0
+		gpg --homedir "$kw_home" --batch -q --keyserver "$kw_keyserver" --recv-keys "$kw_id" >&2 && gpg --homedir "$kw_home" --batch --export "$kw_id" >"$kw_home/key" || kw_rc=$?
+		[ "$kw_rc" = 0 ] && [ -s "$kw_home/key" ] && kw_plain_file 0644 && kw_write "$kw_keyfile" <"$kw_home/key" || kw_rc=1
+		rm -rf -- "$kw_home"
+		[ "$kw_rc" = 0 ] || kw_fail "cannot get key $kw_id from $kw_keyserver"
+	else
+		kw_keyring "$kw_keyfile"
+	fi
+}
+
+# apt_repository: one line in a .list file.
+kw_repo_check() {
+	kw_file=${KW_ROOT-}$kw_file
+	kw_found=$(grep -lxF -- "$kw_repo" "${KW_ROOT-}"/etc/apt/sources.list "${KW_ROOT-}"/etc/apt/sources.list.d/*.list 2>/dev/null) || :
+	case $kw_state:$kw_found in
+	present:?* | absent:) ;;
+	*) return 10 ;;
+	esac
+}
+kw_repo_apply() {
+	kw_plain_file "$kw_mexpr"
+	if [ "$kw_state" = absent ]; then
+		for kw_f in $kw_found; do
+			kw_rest=$(grep -vxF -- "$kw_repo" "$kw_f") || :
+			if [ -n "$kw_rest" ] || [ "$kw_f" = "${KW_ROOT-}/etc/apt/sources.list" ]; then printf '%s\n' "$kw_rest" | kw_write "$kw_f"; else rm -f -- "$kw_f"; fi
+		done
+	else
+		mkdir -p -- "${kw_file%/*}"
+		{
+			[ ! -f "$kw_file" ] || cat "$kw_file"
+			printf '%s\n' "$kw_repo"
+		} | kw_write "$kw_file"
+	fi
+	if [ -n "$kw_update" ]; then kw_update; fi
+}
+
+kw_packages_check() {
+	if kw_has dpkg-query; then
+		dpkg-query -W -f='apt ${Package} ${Version} ${Architecture} ${db:Status-Status} ${Section}\n'
+	else
+		rpm -qa --qf 'rpm %{NAME} %{VERSION} %{ARCH} %{RELEASE} %{EPOCH}\n'
+	fi
+}

@@ -1,0 +1,59 @@
+# stat, find, slurp, ping: only look.
+
+kw_stat_check() {
+	if [ ! -e "$kw_path" ] && [ ! -L "$kw_path" ]; then return 0; fi
+	if [ -n "$kw_follow" ]; then
+		kw_st=$(stat -L -c '%f %u %g %U %G %s %i %d %h %X %Y %Z' -- "$kw_path")
+	else
+		kw_st=$(stat -c '%f %u %g %U %G %s %i %d %h %X %Y %Z' -- "$kw_path")
+	fi
+	kw_out stat "$kw_st"
+	[ ! -r "$kw_path" ] || kw_out readable 1
+	[ ! -w "$kw_path" ] || kw_out writeable 1
+	[ ! -x "$kw_path" ] || kw_out executable 1
+	if [ -L "$kw_path" ] && [ -z "$kw_follow" ]; then
+		kw_out link "$(readlink -- "$kw_path")"
+		kw_out source "$(readlink -f -- "$kw_path" || :)"
+	elif [ -n "$kw_algorithm" ] && [ -f "$kw_path" ] && [ -r "$kw_path" ]; then
+		kw_s=$("${kw_algorithm}sum" <"$kw_path")
+		kw_out checksum "${kw_s%% *}"
+	fi
+}
+
+kw_slurp_check() {
+	[ -e "$kw_path" ] || kw_fail "file not found: $kw_path"
+	[ ! -d "$kw_path" ] || kw_fail "source is a directory and must be a file: $kw_path"
+	cat -- "$kw_path"
+}
+
+# Paths are the positional parameters; depth and type are find's own, the rest is filtered by us.
+kw_find_check() {
+	for kw_p; do
+		if [ ! -d "$kw_p" ]; then
+			kw_out warning "$kw_p is no directory"
+			continue
+		fi
+		find ${kw_follow:+-L} "$kw_p" -mindepth 1 ${kw_depth:+-maxdepth "$kw_depth"} -exec stat -c '%f %u %g %U %G %s %i %d %h %X %Y %Z %n' -- {} +
+	done
+	printf '\n%s' "now $(date +%s)"
+}
+
+kw_tempfile_apply() {
+	kw_t=$(mktemp ${kw_isdir:+-d} "${kw_path:-${TMPDIR:-/tmp}}/${kw_prefix}XXXXXXXX")
+	if [ -n "$kw_suffix" ]; then
+		mv -- "$kw_t" "$kw_t$kw_suffix"
+		kw_t=$kw_t$kw_suffix
+	fi
+	kw_out out_path "$kw_t"
+}
+
+kw_getent_check() {
+	kw_rc=0
+	kw_list=$(getent "$kw_database" ${kw_key:+"$kw_key"}) || kw_rc=$?
+	case $kw_rc in
+	0) ;;
+	2) [ -z "$kw_fail_key" ] || kw_fail "one or more supplied key could not be found in the database $kw_database" ;;
+	*) kw_fail "getent $kw_database: exit code $kw_rc (unknown database, or no enumeration)" ;;
+	esac
+	kw_out list "$kw_list"
+}

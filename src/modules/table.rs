@@ -1,0 +1,85 @@
+//! All modules by name.
+
+use super::{ModuleDef, apt, apt_sources, blockinfile, command, control, copy, file, lineinfile, replace, stat, system, systemd};
+
+static ALL: &[&ModuleDef] = &[
+    &apt::APT,
+    &apt::DPKG_SELECTIONS,
+    &apt::PACKAGE_FACTS,
+    &apt_sources::APT_KEY,
+    &apt_sources::APT_REPOSITORY,
+    &apt_sources::DEB822,
+    &blockinfile::BLOCKINFILE,
+    &command::COMMAND,
+    &command::RAW,
+    &command::SCRIPT,
+    &command::SHELL,
+    &control::ADD_HOST,
+    &control::ASSERT,
+    &control::ASYNC_STATUS,
+    &control::DEBUG,
+    &control::FAIL,
+    &control::FETCH,
+    &control::GROUP_BY,
+    &control::INCLUDE_VARS,
+    &control::KUBE_APPLY,
+    &control::KUBE_CONFIG,
+    &control::KUBE_CSR,
+    &control::KUBE_NODE,
+    &control::KUBE_ROLLOUT,
+    &control::KUBE_SPREAD,
+    &control::KUBE_TOKEN,
+    &control::META,
+    &control::PAUSE,
+    &control::PING,
+    &control::REBOOT,
+    &control::SETUP,
+    &control::SET_FACT,
+    &control::WAIT_FOR_CONNECTION,
+    &copy::COPY,
+    &copy::TEMPLATE,
+    &file::FILE,
+    &lineinfile::LINEINFILE,
+    &replace::REPLACE,
+    &stat::STAT,
+    &system::HOSTNAME,
+    &system::MODPROBE,
+    &system::MOUNT,
+    &system::SWAP,
+    &system::SYSCTL,
+    &systemd::SERVICE,
+    &systemd::SERVICE_FACTS,
+    &systemd::SYSTEMD,
+];
+
+const COLLECTIONS: &[&str] = &["ansible.builtin.", "ansible.legacy.", "ansible.posix.", "community.general.", "kubernetes.core."];
+
+/// A module by its short or fully qualified name.
+pub fn lookup(name: &str) -> Option<&'static ModuleDef> {
+    let short = COLLECTIONS.iter().find_map(|c| name.strip_prefix(c)).unwrap_or(name);
+    ALL.iter().copied().find(|def| def.names.contains(&short))
+}
+
+/// Every name that [`lookup`] knows, in order of the alphabet, for "did you mean".
+pub fn names() -> Vec<&'static str> {
+    let mut names: Vec<&'static str> = ALL.iter().flat_map(|def| def.names.iter().copied()).collect();
+    names.sort_unstable();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_found_with_and_without_collection() {
+        let all = names();
+        let mut unique = all.clone();
+        unique.dedup();
+        assert_eq!(all, unique);
+        for name in ["apt", "ansible.builtin.apt", "ansible.legacy.copy", "ansible.posix.sysctl", "community.general.modprobe"] {
+            assert!(lookup(name).is_some(), "{name}");
+        }
+        assert!(lookup("amazon.aws.ec2").is_none());
+    }
+}
