@@ -1,8 +1,8 @@
 //! From parser events to nodes. The only file that knows the parser.
 
-use super::{Node, Style, Yaml, hint, merge, scalar};
+use super::{Node, Style, Yaml, hint, lenient::Indented, merge, scalar};
 use crate::text::{Problem, Problems, SourceFile, Span};
-use granit_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
+use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Tag};
 use std::{collections::HashMap, sync::Arc};
 
 /// How deep lists and mappings may nest, aliases expanded.
@@ -27,30 +27,36 @@ pub fn parse(file: &Arc<SourceFile>) -> Result<Vec<Node>, Problems> {
 /// The documents of a file, with warnings. The parser stops at its first syntax error; what is wrong in the documents
 /// before it is reported with it.
 pub fn read(file: &Arc<SourceFile>) -> Result<Parsed, Problems> {
-    let options = granit_parser::options! { emit_comments: false };
-    let mut composer =
-        Composer { file, problems: Problems::default(), open: Vec::new(), anchors: HashMap::new(), aliased: 0, documents: Vec::new() };
-    for event in Parser::new_from_str_with_options(&file.text, options) {
-        match event {
-            Ok((event, span)) => {
-                if composer.event(event, span).is_none() {
-                    break;
-                }
+    let mut source = Indented::new(&file.text);
+    loop {
+        let mut composer = Composer::new(file, &source);
+        let outcome = compose(&mut composer);
+        let Composer { mut problems, documents, .. } = composer;
+        if let Err(error) = outcome {
+            let at = error.marker().byte_offset().unwrap_or(source.text.len());
+            if *error.kind() == ErrorKind::InvalidQuotedScalarIndent && source.indent(at) {
+                continue;
             }
-            Err(error) => {
-                let problem = syntax(file, &error);
-                composer.problems.push(problem);
-                break;
-            }
+            problems.push(syntax(file, source.original(at), &error));
         }
+        return if problems.has_errors() { Err(problems) } else { Ok(Parsed { documents, warnings: problems }) };
     }
-    let Composer { problems, documents, .. } = composer;
-    if problems.has_errors() { Err(problems) } else { Ok(Parsed { documents, warnings: problems }) }
 }
 
-fn syntax(file: &Arc<SourceFile>, error: &ScanError) -> Problem {
-    let at = error.marker().byte_offset().unwrap_or(file.text.len()).min(file.text.len());
-    let at = (0..=at).rev().find(|i| file.text.is_char_boundary(*i)).unwrap_or(0);
+/// Feeds all events; stops early where a problem makes the rest meaningless.
+fn compose(composer: &mut Composer<'_>) -> Result<(), ScanError> {
+    let options = granit_parser::options! { emit_comments: false };
+    for event in Parser::new_from_str_with_options(&composer.source.text, options) {
+        let (event, span) = event?;
+        if composer.event(event, span).is_none() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn syntax(file: &Arc<SourceFile>, at: usize, error: &ScanError) -> Problem {
+    let at = (0..=at.min(file.text.len())).rev().find(|i| file.text.is_char_boundary(*i)).unwrap_or(0);
     let end = file.text[at..].chars().next().map_or(at, |c| at + c.len_utf8());
     let problem = Problem::at(&Span::new(file, at, end), error.info());
     match hint::for_syntax(&file.text, at) {
@@ -80,6 +86,7 @@ struct Open {
 
 struct Composer<'a> {
     file: &'a Arc<SourceFile>,
+    source: &'a Indented<'a>,
     problems: Problems,
     open: Vec<Open>,
     anchors: HashMap<usize, Built>,
@@ -87,7 +94,11 @@ struct Composer<'a> {
     documents: Vec<Node>,
 }
 
-impl Composer<'_> {
+impl<'a> Composer<'a> {
+    fn new(file: &'a Arc<SourceFile>, source: &'a Indented<'a>) -> Self {
+        Self { file, source, problems: Problems::default(), open: Vec::new(), anchors: HashMap::new(), aliased: 0, documents: Vec::new() }
+    }
+
     /// `None`: stop reading.
     fn event(&mut self, event: Event<'_>, at: granit_parser::Span) -> Option<()> {
         let span = self.span(&at);
@@ -106,8 +117,8 @@ impl Composer<'_> {
     }
 
     fn span(&self, at: &granit_parser::Span) -> Span {
-        let len = self.file.text.len();
-        let offset = |m: &granit_parser::Marker| m.byte_offset().unwrap_or(len);
+        let len = self.source.text.len();
+        let offset = |m: &granit_parser::Marker| self.source.original(m.byte_offset().unwrap_or(len));
         Span::new(self.file, offset(&at.start), offset(&at.end))
     }
 

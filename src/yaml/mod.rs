@@ -6,6 +6,7 @@
 
 mod fields;
 mod hint;
+mod lenient;
 mod load;
 mod merge;
 mod node;

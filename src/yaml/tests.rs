@@ -29,6 +29,15 @@ fn spans_name_bytes() {
     assert_eq!(node.get("z").unwrap().style, Style::Plain);
 }
 
+/// As PyYAML reads it, and places stay right behind it.
+#[test]
+fn quoted_text_may_go_on_at_any_indentation() {
+    let text = "a:\n  b: 'one\n two\n  three\n\n  four'\n  c: \"x\ny\"\nd: 1\n";
+    assert_eq!(json(text), r#"{"a":{"b":"one two three\nfour","c":"x y"},"d":1}"#);
+    assert_eq!(one(text).get("d").unwrap().span.to_string(), "t.yml:9:4");
+    assert_eq!(one(text).get("a").unwrap().get("c").unwrap().span.text(), "\"x\ny\"");
+}
+
 /// The order and the values are PyYAML's.
 #[test]
 fn merge_keys() {
