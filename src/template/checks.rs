@@ -4,7 +4,7 @@ use super::filters::{Args, COLLECTIONS, boolean, fail, list_items, refuse_undefi
 use super::re::{Flags, Pattern};
 use super::version::{self, Scheme};
 use super::{globals, python, run};
-use minijinja::value::{Rest, ValueKind};
+use minijinja::value::{Rest, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, State, Value, tests};
 use std::cmp::Ordering;
 use std::path::Path;
@@ -93,14 +93,16 @@ pub(super) fn register(env: &mut Environment<'static>) {
     for (names, signature, body) in CHECKS {
         for name in names.split_whitespace() {
             each(name, |full| {
-                env.add_test(full, move |args: Rest<Value>| {
+                env.add_test(full, move |args: Rest<ValueOrKwargs>| {
+                    let args = args.into_values();
                     refuse_undefined(&args)?;
                     Args::bind(&args, signature).and_then(|args| body(&args)).map_err(|e| named(&e, name).unwrap_or(e))
                 });
             });
             if AS_FILTERS.contains(&name) {
-                env.add_filter(name, move |args: Rest<Value>| {
+                env.add_filter(name, move |args: Rest<ValueOrKwargs>| {
                     run::note(|run| run.warnings.push(format!("`|{name}` is a test: write `is {name}`")));
+                    let args = args.into_values();
                     refuse_undefined(&args)?;
                     Args::bind(&args, signature).and_then(|args| body(&args)).map_err(|e| named(&e, name).unwrap_or(e))
                 });
@@ -120,7 +122,8 @@ pub(super) fn register(env: &mut Environment<'static>) {
     for (name, test) in builtin {
         each(name, |full| {
             let test = test.clone();
-            env.add_test(full, move |state: &mut State, args: Rest<Value>| {
+            env.add_test(full, move |state: &mut State, args: Rest<ValueOrKwargs>| {
+                let args = args.into_values();
                 refuse_undefined(&args)?;
                 test.call(state, &args).map(|v| v.is_true())
             });

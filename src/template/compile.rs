@@ -1,12 +1,13 @@
 //! From text to a compiled template: parsed once, rewritten for undefined, kept by text.
 
+use super::check::Checker;
 use super::undefined::Walked;
-use super::{FreeVars, Kind, TemplateError, TemplateIssue, check, free};
+use super::{FreeVars, Kind, TemplateError, TemplateIssue, backslash, free};
 use minijinja::machinery::ast::Stmt;
 use minijinja::machinery::{parse, parse_expr};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Error};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// How a text is read.
@@ -25,13 +26,12 @@ pub(super) enum Mode {
 pub(super) struct Compiled {
     /// Its name in the environment.
     pub(super) id: String,
-    /// The text whose offsets `walked` speaks of.
+    /// The text as written.
     pub(super) text: String,
     /// Whether it is one expression, whose value is left in the variable [`RESULT`].
     pub(super) expression: bool,
     pub(super) walked: Walked,
     pub(super) free: FreeVars,
-    pub(super) issues: Vec<TemplateIssue>,
     /// Bytes of the rewritten text before the text proper.
     pub(super) prefix: usize,
     /// Newlines at the end of the text as written: a result that is text ends with at least as many.
@@ -48,7 +48,7 @@ type Sources = Arc<Mutex<HashMap<String, String>>>;
 /// An environment with the texts compiled in it.
 pub(super) struct Compiler {
     pub(super) env: Environment<'static>,
-    syntax: SyntaxConfig,
+    pub(super) syntax: SyntaxConfig,
     /// Rewritten texts on their way to the environment's loader.
     sources: Sources,
     known: RwLock<HashMap<(Mode, Arc<str>), Arc<Compiled>>>,
@@ -87,19 +87,22 @@ pub(super) fn analyse(mode: Mode, text: &str, syntax: &SyntaxConfig) -> Result<(
     if mode == Mode::Expression {
         return expression(text);
     }
+    let written = text;
+    let escaped = if mode == Mode::Text { backslash::literal(text) } else { text.into() };
+    let text = &*escaped;
     let tree = parse(text, "template", syntax.clone())?;
     let newlines = if mode == Mode::Text { text.len() - text.trim_end_matches('\n').len() } else { 0 };
     if let Some(inner) = only_expression(&tree, text).filter(|_| mode == Mode::Text) {
         if let Ok((mut compiled, source)) = expression(inner) {
             compiled.newlines = newlines;
+            written.clone_into(&mut compiled.text);
             return Ok((compiled, source));
         }
     }
     let walked = Walked::template(text, &tree);
     let source = walked.rewritten(text);
     let free = free::Finder::template(&tree);
-    let issues = check::template(&tree);
-    let compiled = Compiled { id: String::new(), text: text.to_owned(), expression: false, walked, free, issues, prefix: 0, newlines };
+    let compiled = Compiled { id: String::new(), text: written.to_owned(), expression: false, walked, free, prefix: 0, newlines };
     Ok((compiled, source))
 }
 
@@ -108,10 +111,17 @@ fn expression(text: &str) -> Result<(Compiled, String), Error> {
     let walked = Walked::expression(text, &tree);
     let source = format!("{OPEN}{}{CLOSE}", walked.rewritten(text));
     let free = free::Finder::expression(&tree);
-    let issues = check::expression(&tree);
     let prefix = OPEN.len();
-    let compiled = Compiled { id: String::new(), text: text.to_owned(), expression: true, walked, free, issues, prefix, newlines: 0 };
+    let compiled = Compiled { id: String::new(), text: text.to_owned(), expression: true, walked, free, prefix, newlines: 0 };
     Ok((compiled, source))
+}
+
+/// What in a text nobody can do.
+pub(super) fn check(mode: Mode, text: &str, syntax: &SyntaxConfig, filters: &BTreeSet<String>) -> Result<Vec<TemplateIssue>, Error> {
+    if mode == Mode::Expression {
+        return Ok(Checker::expression(filters, &parse_expr(text)?));
+    }
+    Ok(Checker::template(filters, &parse(&backslash::literal(text), "template", syntax.clone())?))
 }
 
 /// The inside of the braces, where a text is exactly one `{{ … }}`.

@@ -21,7 +21,9 @@ pub(super) fn error(e: &Error, compiled: &Compiled, run: &Run, read: impl Fn(&st
             let name = detail.split_whitespace().next().unwrap_or("function").trim_matches('\'');
             TemplateError::undefined(name)
         }
-        ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownMethod => TemplateError::new(Kind::Filter, detail),
+        ErrorKind::UnknownFilter | ErrorKind::UnknownTest => TemplateError::new(Kind::Filter, detail),
+        // To Python a method that does not exist is an attribute that does not exist.
+        ErrorKind::UnknownMethod => TemplateError::new(Kind::Undefined, detail),
         kind => {
             let message = if detail.is_empty() { kind.to_string() } else { detail.to_owned() };
             TemplateError::new(Kind::Other, message)

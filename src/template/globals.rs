@@ -2,8 +2,8 @@
 
 use super::run;
 use super::undefined::Carrier;
-use super::{Lookups, Scope, mutable, python};
-use minijinja::value::{Kwargs, Object, ObjectRepr, Rest, ValueKind};
+use super::{Kind, Lookups, Scope, TemplateError, filters, mutable, python, value};
+use minijinja::value::{Kwargs, Object, ObjectRepr, Rest, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, Value};
 use std::cmp::Ordering;
 use std::fmt;
@@ -64,6 +64,29 @@ pub(super) fn register(env: &mut Environment<'static>, lookups: &Arc<dyn Lookups
     env.add_function("__o", |v: Value| {
         if v.is_undefined() { Err(Error::from(ErrorKind::UndefinedError)) } else { Ok(Value::from_object(Operand(v))) }
     });
+    env.add_function("dict", |args: Rest<ValueOrKwargs>| {
+        let mut pairs = Vec::new();
+        for arg in args.into_values() {
+            match arg.kind() {
+                ValueKind::Map => pairs.extend(python::pairs(&arg)),
+                _ => pairs.extend(value::pair_list(&arg).ok_or_else(|| filters::fail("dict() needs a dictionary or a list of pairs"))?),
+            }
+        }
+        Ok::<_, Error>(Value::from_pairs(pairs))
+    });
+    env.add_function("undef", |kwargs: Kwargs| -> Result<Value, Error> {
+        let hint: Option<String> = kwargs.get("hint")?;
+        Err(run::carried(TemplateError::new(Kind::Undefined, hint.unwrap_or_else(|| "undef() was called".into()))))
+    });
+    env.add_function("now", |utc: Option<bool>, format: Option<String>, kwargs: Kwargs| {
+        let utc = utc.or(kwargs.get("utc")?).unwrap_or(false);
+        let format = format.or(kwargs.get("fmt")?).unwrap_or_else(|| "%Y-%m-%d %H:%M:%S.%6f".into());
+        kwargs.assert_all_used()?;
+        let zone = if utc { jiff::tz::TimeZone::UTC } else { jiff::tz::TimeZone::system() };
+        filters::format_time(&format, &jiff::Timestamp::now().to_zoned(zone))
+    });
+    env.add_function("cycler", minijinja_contrib::globals::cycler);
+    env.add_function("joiner", minijinja_contrib::globals::joiner);
     env.add_global("omit", super::Templar::omit());
     for (name, wants_list) in [("lookup", false), ("query", true), ("q", true)] {
         let lookups = Arc::clone(lookups);

@@ -4,6 +4,7 @@
 //! expression keeps its value's type; anything else is text. What is undefined is an error where it is used, and
 //! chainable before `default` and `is defined`. The filters, tests, methods and lookups are ansible-core's.
 
+mod backslash;
 mod check;
 mod checks;
 mod compile;
@@ -13,6 +14,8 @@ mod file;
 mod filters;
 mod free;
 mod globals;
+#[cfg(test)]
+mod golden;
 mod methods;
 mod mutable;
 mod python;

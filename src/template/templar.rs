@@ -1,6 +1,6 @@
 //! The one object that others use.
 
-use super::compile::{Compiled, Compiler, Mode, RESULT, analyse};
+use super::compile::{Compiled, Compiler, Mode, RESULT, analyse, check};
 use super::explain;
 use super::globals::{self, Omit};
 use super::run::{self, Root, Run};
@@ -10,7 +10,7 @@ use super::{checks, filters, methods, mutable, python};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{Environment, Output, State, UndefinedBehavior, Value};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
@@ -36,6 +36,8 @@ pub struct Templar {
     main: Arc<Compiler>,
     /// Template files with settings of their own.
     others: Arc<Mutex<HashMap<TemplateOptions, (usize, Arc<Compiler>)>>>,
+    /// Names of all filters.
+    filters: Arc<BTreeSet<String>>,
 }
 
 impl Default for Templar {
@@ -68,13 +70,14 @@ impl Templar {
         env.set_debug(false);
         env.set_formatter(print);
         env.set_unknown_method_callback(methods::call);
-        filters::register(&mut env);
+        let mut filters = filters::register(&mut env);
+        filters.extend(checks::filter_names().map(str::to_owned));
         checks::register(&mut env);
         globals::register(&mut env, lookups);
         let mut syntax = SyntaxConfig::builder();
         syntax.trim_blocks(true);
         let main = Arc::new(Compiler::new(env.clone(), syntax.build().unwrap_or_default()));
-        Self { base: env, main, others: Arc::default() }
+        Self { base: env, main, others: Arc::default(), filters: Arc::new(filters) }
     }
 
     /// The value that says "as if this option were not written".
@@ -275,10 +278,10 @@ impl Templar {
     }
 
     fn issues(&self, mode: Mode, text: &str) -> Vec<TemplateIssue> {
-        match self.main.compile(mode, text) {
-            Ok(compiled) => compiled.issues.clone(),
-            Err(e) => vec![TemplateIssue { kind: e.kind, message: e.to_string(), line: e.line.unwrap_or(1) }],
-        }
+        check(mode, text, &self.main.syntax, &self.filters).unwrap_or_else(|e| {
+            let e = super::compile::syntax_error(&e, text);
+            vec![TemplateIssue { kind: e.kind, message: e.to_string(), line: e.line.unwrap_or(1) }]
+        })
     }
 }
 

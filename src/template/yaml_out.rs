@@ -35,25 +35,13 @@ pub(super) fn dump(value: &Value, settings: Settings) -> String {
     let indent = if (2..10).contains(&settings.indent) { settings.indent } else { 2 };
     let width = if settings.width > indent * 2 { settings.width } else { 80 };
     let settings = Settings { indent, width, ..settings };
-    let mut emitter = Emitter {
-        settings,
-        out: String::new(),
-        column: 0,
-        indent: None,
-        whitespace: true,
-        indention: true,
-        flow_level: 0,
-        open_ended: false,
-    };
+    let mut emitter = Emitter { settings, out: String::new(), column: 0, indent: None, whitespace: true, indention: true, flow_level: 0 };
     if settings.explicit_start {
         emitter.indicator("---", true, false, false);
     }
     emitter.node(value, Place::Root);
     if !emitter.out.is_empty() && !emitter.out.ends_with('\n') {
         emitter.out.push('\n');
-    }
-    if emitter.open_ended {
-        emitter.out.push_str("...\n");
     }
     emitter.out
 }
@@ -77,7 +65,6 @@ struct Emitter {
     /// The line so far is only indentation and indicators such as `- `.
     indention: bool,
     flow_level: usize,
-    open_ended: bool,
 }
 
 impl Emitter {
@@ -238,20 +225,19 @@ impl Emitter {
             let one_line = split || !looks.multi_line;
             let plain = if self.flow_level > 0 { looks.flow_plain } else { looks.block_plain };
             if plain && one_line && !text.is_empty() && !other_type(text) {
-                self.plain(text, split, place);
+                self.plain(text, split);
             } else if looks.single_quoted && one_line {
                 self.single_quoted(text, split);
             } else {
                 self.double_quoted(text, split);
             }
         } else {
-            self.plain(&number(value), split, place);
+            self.plain(&number(value), split);
         }
         self.indent = before;
     }
 
-    fn plain(&mut self, text: &str, split: bool, place: Place) {
-        self.open_ended |= place == Place::Root;
+    fn plain(&mut self, text: &str, split: bool) {
         if !self.whitespace {
             self.put(" ");
         }

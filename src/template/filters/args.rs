@@ -1,8 +1,9 @@
 //! A filter's arguments by Python's rules: positional, or by name, each once.
 
 use crate::template::{Kind, TemplateError, explain, python, run, undefined};
-use minijinja::value::Rest;
+use minijinja::value::{Rest, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
+use std::collections::BTreeSet;
 
 /// Arguments bound to a signature.
 #[derive(Debug)]
@@ -113,6 +114,8 @@ pub(in crate::template) fn items(value: &Value) -> Result<Vec<Value>, Error> {
 /// Adds filters to an environment.
 pub(super) struct Registry<'e> {
     env: &'e mut Environment<'static>,
+    /// Every name so far.
+    pub(super) names: BTreeSet<String>,
 }
 
 /// Collections whose names people write before a filter's or test's own.
@@ -121,7 +124,7 @@ pub(in crate::template) const COLLECTIONS: [&str; 6] =
 
 impl<'e> Registry<'e> {
     pub(super) fn new(env: &'e mut Environment<'static>) -> Self {
-        Self { env }
+        Self { env, names: BTreeSet::new() }
     }
 
     /// A filter under one or more names; an undefined argument is an error.
@@ -138,7 +141,8 @@ impl<'e> Registry<'e> {
     pub(super) fn builtin(&mut self, name: &'static str, filter: Value) {
         self.each(name, |env, full| {
             let filter = filter.clone();
-            env.add_filter(full, move |state: &mut State, args: Rest<Value>| {
+            env.add_filter(full, move |state: &mut State, args: Rest<ValueOrKwargs>| {
+                let args = args.into_values();
                 refuse_undefined(&args)?;
                 filter.call(state, &args).map_err(|e| named(e, name))
             });
@@ -148,7 +152,8 @@ impl<'e> Registry<'e> {
     fn install(&mut self, names: &'static str, signature: &'static str, body: Body, strict: bool) {
         for name in names.split_whitespace() {
             self.each(name, |env, full| {
-                env.add_filter(full, move |state: &mut State, args: Rest<Value>| {
+                env.add_filter(full, move |state: &mut State, args: Rest<ValueOrKwargs>| {
+                    let args = args.into_values();
                     if strict {
                         refuse_undefined(&args)?;
                     }
@@ -159,9 +164,9 @@ impl<'e> Registry<'e> {
     }
 
     fn each(&mut self, name: &'static str, mut add: impl FnMut(&mut Environment<'static>, String)) {
-        add(self.env, name.to_owned());
-        for collection in COLLECTIONS {
-            add(self.env, format!("{collection}.{name}"));
+        for full in std::iter::once(name.to_owned()).chain(COLLECTIONS.map(|collection| format!("{collection}.{name}"))) {
+            self.names.insert(full.clone());
+            add(self.env, full);
         }
     }
 }

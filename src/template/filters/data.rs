@@ -3,6 +3,8 @@
 use super::args::{Args, Registry, fail};
 use crate::template::yaml_out::{self, Settings};
 use crate::template::{globals, python};
+use crate::text::SourceFile;
+use crate::yaml;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use minijinja::value::{Serde, ValueKind};
@@ -28,9 +30,28 @@ pub(super) fn register(r: &mut Registry<'_>) {
         let value: serde_json::Value = serde_json::from_str(&a.text()).map_err(|e| fail(format!("not JSON: {e}")))?;
         Ok(Value::from(Serde(value)))
     });
-    r.add("to_yaml", "value indent width sort_keys default_flow_style explicit_start **named", |_, a| yaml(a, Settings::default()));
+    r.add("to_yaml", "value indent width sort_keys default_flow_style explicit_start **named", |_, a| to_yaml(a, Settings::default()));
     r.add("to_nice_yaml", "value indent width sort_keys default_flow_style explicit_start **named", |_, a| {
-        yaml(a, Settings { indent: 4, flow: Some(false), ..Settings::default() })
+        to_yaml(a, Settings { indent: 4, flow: Some(false), ..Settings::default() })
+    });
+    r.add("from_yaml", "value", |_, a| match (a.value(), a.text()) {
+        (value, text) if value.as_str().is_some() => {
+            let documents = documents(&text)?;
+            match &documents[..] {
+                [] => Ok(Value::from(())),
+                [one] => Ok(one.clone()),
+                _ => Err(fail("the text holds several documents: use from_yaml_all")),
+            }
+        }
+        (value, _) => Ok(value),
+    });
+    r.add("from_yaml_all", "value", |_, a| {
+        let value = a.value();
+        match value.as_str() {
+            Some(text) => documents(text).map(Value::from),
+            None if value.is_none() => Ok(Value::from(Vec::<Value>::new())),
+            None => Ok(value),
+        }
     });
     r.add("b64encode", "value encoding urlsafe", |_, a| {
         let engine = if a.flag(2) { URL_SAFE } else { STANDARD };
@@ -54,6 +75,13 @@ pub(super) fn register(r: &mut Registry<'_>) {
         uuid5(&namespace, &a.text()).map(Value::from)
     });
     r.add("password_hash", "value hashtype salt salt_size rounds ident", password_hash);
+}
+
+/// The documents of a YAML text.
+fn documents(text: &str) -> Result<Vec<Value>, Error> {
+    let file = SourceFile::new("the text", text);
+    let nodes = yaml::parse(&file).map_err(|problems| fail(format!("not YAML: {problems}")))?;
+    Ok(nodes.iter().map(yaml::Node::to_value).collect())
 }
 
 /// How JSON is laid out.
@@ -158,7 +186,7 @@ fn json_text(text: &str, ascii: bool, out: &mut String) {
     out.push('"');
 }
 
-fn yaml(a: &Args, settings: Settings) -> Result<Value, Error> {
+fn to_yaml(a: &Args, settings: Settings) -> Result<Value, Error> {
     let number = |at: usize, default: usize| a.int(at).map(|n| n.and_then(|n| usize::try_from(n).ok()).unwrap_or(default));
     let settings = Settings {
         indent: number(1, settings.indent)?,

@@ -2,7 +2,7 @@
 
 use super::args::{Args, Registry, fail, items};
 use super::attr;
-use crate::template::python;
+use crate::template::{python, version};
 use minijinja::value::{Tuple, ValueKind};
 use minijinja::{Error, Value, filters};
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
@@ -82,6 +82,20 @@ pub(super) fn register(r: &mut Registry<'_>) {
         let mut items = a.items()?;
         items.shuffle(&mut rng(a.some(1)));
         Ok(Value::from(items))
+    });
+    r.add("version_sort", "value reverse", |_, a| {
+        let mut items = a.items()?;
+        let mut refused = None;
+        items.sort_by(|x, y| {
+            version::compare(&python::str(x), &python::str(y), version::Scheme::Loose).unwrap_or_else(|e| {
+                refused = Some(e);
+                std::cmp::Ordering::Equal
+            })
+        });
+        if a.flag(1) {
+            items.reverse();
+        }
+        refused.map_or_else(|| Ok(Value::from(items)), |e| Err(fail(e)))
     });
     r.builtin("reverse", Value::from_function(filters::reverse));
     r.builtin("batch", Value::from_function(filters::batch));

@@ -10,19 +10,32 @@ mod net;
 mod path;
 mod regex;
 mod text;
+mod url;
 
 pub(super) use args::{Args, COLLECTIONS, fail, items as list_items, refuse_undefined};
 pub(super) use data::holds_undefined;
 pub(super) use text::{boolean, split};
+pub(super) use url::format_time;
 
 use minijinja::Environment;
+use std::collections::BTreeSet;
 
-/// Adds every filter.
-pub(super) fn register(env: &mut Environment<'static>) {
+/// Adds every filter; gives their names.
+pub(super) fn register(env: &mut Environment<'static>) -> BTreeSet<String> {
     let mut registry = args::Registry::new(env);
-    for subject in
-        [text::register, attr::register, list::register, dict::register, regex::register, path::register, data::register, net::register]
-    {
+    let subjects = [
+        text::register,
+        attr::register,
+        list::register,
+        dict::register,
+        regex::register,
+        path::register,
+        data::register,
+        net::register,
+        url::register,
+    ];
+    for subject in subjects {
         subject(&mut registry);
     }
+    registry.names
 }

@@ -99,7 +99,6 @@ pub(super) fn register(r: &mut Registry<'_>) {
     r.builtin("safe", Value::from_function(filters::safe));
     r.builtin("format", Value::from_function(filters::format));
     r.builtin("pprint", Value::from_function(filters::pprint));
-    r.builtin("urlencode", Value::from_function(filters::urlencode));
     r.builtin("filesizeformat", Value::from_function(minijinja_contrib::filters::filesizeformat));
     r.add("round", "value precision method", round);
     r.add("pow", "value exponent", |_, a| math(a, 1, f64::powf));
