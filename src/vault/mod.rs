@@ -3,10 +3,13 @@
 
 mod cipher;
 mod envelope;
+mod password;
 
 use crate::text::Secret;
 use cipher::Keys;
 use envelope::Envelope;
+
+pub use password::{Source, inline};
 
 /// Passwords by vault id, in the order in which they are tried.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +39,14 @@ pub enum VaultError {
     NoPassword {
         /// Id in the header.
         id: Option<String>,
+    },
+    /// A password could not be had.
+    #[error("no vault password from {path}: {why}")]
+    PasswordFile {
+        /// The file or program.
+        path: String,
+        /// Why not.
+        why: String,
     },
     /// None of the passwords opens it.
     #[error("none of the {tried} vault passwords opens this{}", for_id(.id.as_deref()))]
