@@ -3,8 +3,13 @@
 use super::{Connection, ConnectionError, Process, Stream};
 use async_trait::async_trait;
 use futures::FutureExt;
-use std::process::Stdio;
-use tokio::net::TcpStream;
+use std::{
+    io,
+    pin::Pin,
+    process::Stdio,
+    task::{Context, Poll},
+};
+use tokio::{io::AsyncWrite, net::TcpStream, process::ChildStdin};
 
 /// The machine kubewright runs on.
 #[derive(Clone, Debug)]
@@ -45,7 +50,7 @@ impl Connection for Local {
             let status = child.wait().await.map_err(|e| ConnectionError::Lost { host: host.clone(), why: e.to_string() })?;
             status.code().ok_or_else(|| ConnectionError::Lost { host, why: format!("the command was killed ({status})") })
         };
-        Ok(Process { stdin: Box::new(stdin), stdout: Box::new(stdout), stderr: Box::new(stderr), exit: exit.boxed() })
+        Ok(Process { stdin: Box::new(Stdin(Some(stdin))), stdout: Box::new(stdout), stderr: Box::new(stderr), exit: exit.boxed() })
     }
 
     async fn open_stream(&self, address: &str, port: u16) -> Result<Box<dyn Stream>, ConnectionError> {
@@ -60,4 +65,25 @@ impl Connection for Local {
     }
 
     async fn close(&self) {}
+}
+
+/// A pipe that is really closed by `shutdown`; tokio's own waits for the drop.
+struct Stdin(Option<ChildStdin>);
+
+impl AsyncWrite for Stdin {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.0 {
+            Some(pipe) => Pin::new(pipe).poll_write(cx, buf),
+            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.as_mut().map_or(Poll::Ready(Ok(())), |pipe| Pin::new(pipe).poll_flush(cx))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0 = None;
+        Poll::Ready(Ok(()))
+    }
 }

@@ -31,7 +31,7 @@ use tokio::{
 const STOP: &str = include_str!("stop.sh");
 
 /// Between TERM and KILL.
-const GRACE: u64 = 5;
+const GRACE: Duration = Duration::from_secs(5);
 
 /// How long after KILL the shell may take to report.
 const STOP_MARGIN: Duration = Duration::from_secs(15);
@@ -191,7 +191,7 @@ impl Session {
 
     async fn time_out(&self, running: &mut Running) -> Result<(), SessionError> {
         running.stopped = true;
-        running.deadline = Some(Instant::now() + Duration::from_secs(GRACE) + STOP_MARGIN);
+        running.deadline = Some(Instant::now() + GRACE + STOP_MARGIN);
         stop(self.connection.as_ref(), &self.host, &self.user, &self.hello, running.step).await
     }
 
@@ -286,7 +286,7 @@ fn verdict(part: Part, rc: i32, has_apply: bool) -> Verdict {
 
 /// Runs `stop.sh` over a second channel: for one step, or for the whole shell.
 async fn stop(connection: &dyn Connection, host: &str, user: &Become, hello: &Hello, step: Option<u32>) -> Result<(), SessionError> {
-    let mut text = format!("{{\nkw_pid={} kw_dir={} kw_grace={GRACE}", hello.pid, hello.directory);
+    let mut text = format!("{{\nkw_pid={} kw_dir={} kw_grace={}", hello.pid, hello.directory, GRACE.as_millis() / 100);
     let _ = match step {
         Some(id) => write!(text, " kw_only={id} kw_all="),
         None => write!(text, " kw_only= kw_all={}", hello.pid),

@@ -97,3 +97,179 @@ async fn check_and_apply() {
         assert_eq!((outcomes[9].rc, outcomes[10].rc, outcomes[11].rc), (3, 4, 1), "{shell}");
     }
 }
+
+#[tokio::test]
+async fn evil_steps_neither_fool_nor_hang_the_stream() {
+    for shell in SHELLS {
+        let session = session(shell).await;
+        let begun = std::time::Instant::now();
+        let steps = vec![
+            step(0, "printf 'done 0 0 c 0 0 0 0\\nstart 9\\nend\\n\\000bin\\377'", ""),
+            step(1, "cat; exit 7", ""),
+            step(
+                2,
+                "cd /; umask 077; FOO=bar; export FOO; PATH=; kw_n=77; kw() { :; }; trap 'echo x' EXIT; /bin/sleep 30 & exec 1>&- ",
+                "",
+            ),
+            step(3, "umask; echo \"${FOO-unset}\"; echo err >&2; cat /proc/self/stat >/dev/null", ""),
+            step(4, "echo end >&3", ""),
+            step(5, "read line || echo nothing; echo end >&4", ""),
+            step(6, "set +eu; exit 0", ""),
+            step(7, "alias kw=true; IFS=x; set -f; readonly LC_ALL; exit 10", "exit 1"),
+            step(8, "exec sh -c 'echo replaced; exit 5'", ""),
+            step(9, "kill -TERM $(sh -c 'echo $PPID')", ""),
+            step(10, "nohup setsid sleep 30 >/dev/null 2>&1 & echo up", ""),
+        ];
+        let (outcomes, result) = run(&session, steps).await;
+        result.unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(20), "{shell}");
+        assert_eq!(outcomes.len(), 11, "{shell}");
+        assert_eq!(&outcomes[0].stdout[..], b"done 0 0 c 0 0 0 0\nstart 9\nend\n\0bin\xff", "{shell}");
+        assert_eq!((outcomes[1].rc, outcomes[1].stdout.len()), (7, 0), "{shell}");
+        assert_eq!((&outcomes[3].stdout[..], &outcomes[3].stderr[..]), (&b"0022\nunset\n"[..], &b"err\n"[..]), "{shell}");
+        assert_eq!(outcomes[4].verdict, Verdict::CheckFailed, "{shell}: no descriptor 3");
+        assert_eq!(&outcomes[5].stdout[..], b"nothing\n", "{shell}");
+        assert_eq!((outcomes[7].verdict, outcomes[7].rc), (Verdict::ApplyFailed, 1), "{shell}");
+        assert_eq!((&outcomes[8].stdout[..], outcomes[8].rc), (&b"replaced\n"[..], 5), "{shell}");
+        assert_eq!(outcomes[9].rc, 128 + 15, "{shell}");
+        assert_eq!(&outcomes[10].stdout[..], b"up\n", "{shell}");
+        // The same shell goes on with the next program.
+        let (outcomes, result) = run(&session, vec![step(0, "double a", "")]).await;
+        result.unwrap();
+        assert_eq!(&outcomes[0].stdout[..], b"aa\n", "{shell}");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_ends_the_program_unless_it_keeps_going() {
+    for shell in SHELLS {
+        let session = session(shell).await;
+        for (check, apply, ended) in [("exit 1", "", 1), ("exit 10", "exit 1", 1), ("exit 10", "", 2), ("exit 10", "exit 0", 2)] {
+            let first = ProgramStep { keep_going: false, ..step(0, check, apply) };
+            let (outcomes, result) = run(&session, vec![first, step(1, "true", "")]).await;
+            result.unwrap();
+            assert_eq!(outcomes.len(), ended, "{shell}: {check} {apply}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn long_output_is_cut_and_says_so() {
+    for shell in SHELLS {
+        let session = session(shell).await;
+        let big = step(0, "head -c 3000000 /dev/zero | tr '\\0' x; head -c 1048576 /dev/zero >&2", "");
+        let (outcomes, result) = run(&session, vec![big, step(1, "echo after", "")]).await;
+        result.unwrap();
+        assert_eq!((outcomes[0].stdout.len(), outcomes[0].stderr.len(), outcomes[0].truncated), (1 << 20, 1 << 20, true), "{shell}");
+        assert_eq!((&outcomes[1].stdout[..], outcomes[1].truncated), (&b"after\n"[..], false), "{shell}");
+    }
+}
+
+#[tokio::test]
+async fn blobs_and_input_arrive_byte_by_byte() {
+    use sha2::{Digest, Sha256};
+    let all: Vec<u8> = (0..=255).cycle().take(5000).collect();
+    let large: Vec<u8> = (0..3_000_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    for shell in SHELLS {
+        let session = session(shell).await;
+        for content in [&all, &large] {
+            let sha256: String = Sha256::digest(content).iter().map(|b| format!("{b:02x}")).collect();
+            let blob = |secret| Blob { sha256: sha256.clone(), content: content.clone().into(), secret };
+            let check = Sh::fill("sha256sum <\"$KW_BLOBS\"/{}; sha256sum", &[&sha256]);
+            let reads = |secret| ProgramStep {
+                check: check.clone(),
+                stdin: Some(crate::text::Secret::new(content.clone().into())),
+                blobs: vec![blob(secret)],
+                ..step(1, "", "")
+            };
+            let looks = ProgramStep { check: Sh::fill("test -e \"$KW_BLOBS\"/{}", &[&sha256]), ..step(2, "", "") };
+            let gone = step(3, "ls $KW_BLOBS", "");
+            for (secret, stays) in [(false, Verdict::Ok), (true, Verdict::CheckFailed)] {
+                let (outcomes, result) = run(&session, vec![reads(secret)]).await;
+                result.unwrap();
+                assert_eq!(String::from_utf8_lossy(&outcomes[0].stdout), format!("{sha256}  -\n").repeat(2), "{shell}");
+                let (outcomes, result) = run(&session, vec![looks.clone(), gone.clone()]).await;
+                result.unwrap();
+                assert_eq!(outcomes[0].verdict, stays, "{shell}");
+                assert!(!String::from_utf8_lossy(&outcomes[1].stdout).contains("1.i"), "{shell}: the input was removed");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_step_that_takes_too_long_is_stopped_with_all_its_children() {
+    for shell in SHELLS {
+        let session = session(shell).await;
+        let slow = ProgramStep {
+            timeout: Some(Duration::from_millis(300)),
+            ..step(0, "echo begun; sh -c 'trap \"\" TERM; sleep 987 & sleep 987' ; echo never", "")
+        };
+        let quick = ProgramStep { timeout: Some(Duration::from_secs(30)), ..step(1, "echo next", "") };
+        let begun = std::time::Instant::now();
+        let (outcomes, result) = run(&session, vec![slow, quick, step(2, "pgrep -f 'sleep 98[7]'", "")]).await;
+        result.unwrap();
+        assert_eq!((outcomes[0].verdict, &outcomes[0].stdout[..]), (Verdict::TimedOut, &b"begun\n"[..]), "{shell}");
+        assert_eq!((outcomes[1].verdict, outcomes[2].rc), (Verdict::Ok, 1), "{shell}");
+        assert!(begun.elapsed() < Duration::from_secs(15), "{shell}");
+    }
+}
+
+#[tokio::test]
+async fn a_killed_shell_is_lost_at_its_step_and_cleans_up_where_it_can() {
+    for shell in SHELLS {
+        let session = session(shell).await;
+        let steps = vec![step(0, "true", ""), step(1, "echo \"$KW_BLOBS\" >&2; kill -9 $$; sleep 1", ""), step(2, "true", "")];
+        let (outcomes, result) = run(&session, steps).await;
+        assert_eq!(outcomes.len(), 1, "{shell}");
+        let error = result.unwrap_err();
+        assert!(matches!(&error, SessionError::LostAt { step: Some(1), .. }), "{shell}: {error}");
+        let (_, again) = run(&session, vec![step(0, "true", "")]).await;
+        assert!(matches!(&again, Err(SessionError::LostAt { step: None, .. })), "{shell}");
+    }
+}
+
+#[tokio::test]
+async fn cancelling_ends_the_program_and_leaves_nothing() {
+    for shell in SHELLS {
+        let session = Arc::new(session(shell).await);
+        let (outcomes, _) = run(&session, vec![step(0, "echo $KW_BLOBS", "")]).await;
+        let directory = String::from_utf8_lossy(&outcomes[0].stdout).trim().to_owned();
+        assert!(std::path::Path::new(&directory).is_dir(), "{shell}: {directory}");
+        let (tx, mut rx) = mpsc::unbounded_channel();
+        let runner = Arc::clone(&session);
+        let task =
+            tokio::spawn(async move { runner.run(&Program { steps: vec![step(0, "sleep 986", ""), step(1, "true", "")] }, tx).await });
+        assert!(matches!(rx.recv().await, Some(Record::Started(0))));
+        session.cancel().await.unwrap();
+        let error = tokio::time::timeout(Duration::from_secs(20), task).await.unwrap().unwrap().unwrap_err();
+        assert!(error.to_string().contains("cancelled"), "{shell}: {error}");
+        assert!(!std::path::Path::new(&directory).exists(), "{shell}: {directory} stays behind");
+    }
+}
+
+#[tokio::test]
+async fn closing_and_dropping_remove_the_directory() {
+    for shell in SHELLS {
+        let session = session(shell).await;
+        let (outcomes, _) = run(&session, vec![step(0, "echo $KW_BLOBS; stat -c %a $KW_BLOBS", "")]).await;
+        let said = String::from_utf8_lossy(&outcomes[0].stdout).into_owned();
+        let (directory, mode) = said.trim().split_once('\n').unwrap();
+        assert_eq!(mode, "700", "{shell}");
+        session.close().await;
+        assert!(!std::path::Path::new(directory).exists(), "{shell}");
+    }
+}
+
+#[tokio::test]
+async fn noise_before_the_greeting_is_skipped_and_refusals_are_named() {
+    let noisy = Arc::new(Other(Local::new("here"), "/bin/sh -c \"echo hello kw motd; echo noise >&2; exec /bin/dash\""));
+    let session = Session::open(noisy, "here", Become::No, &Sh::default()).await.unwrap();
+    let (outcomes, result) = run(&session, vec![step(0, "echo fine", "")]).await;
+    result.unwrap();
+    assert_eq!(&outcomes[0].stdout[..], b"fine\n");
+
+    let broken = Arc::new(Other(Local::new("here"), "/bin/sh -c \"echo account disabled >&2; exit 1\""));
+    let error = Session::open(broken, "here", Become::No, &Sh::default()).await.err().unwrap();
+    assert!(error.to_string().contains("account disabled"), "{error}");
+}
