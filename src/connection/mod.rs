@@ -14,6 +14,10 @@ mod local;
 mod pool;
 mod process;
 pub mod ssh;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+#[cfg(test)]
+mod tests;
 mod types;
 
 pub use fake::Fake;

@@ -6,9 +6,16 @@ if [ -d /usr/lib/locale/C.utf8 ] || [ -d /usr/lib/locale/C.UTF-8 ]; then LC_ALL=
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin${PATH:+:$PATH}
 DEBIAN_FRONTEND=noninteractive
 export LC_ALL PATH DEBIAN_FRONTEND
+# What shells that were killed left behind.
+if [ -d "/proc/$$" ]; then
+  for kw_x in /dev/shm/kw.* /run/kw.* /tmp/kw.* /var/tmp/kw.*; do
+    kw_d=${kw_x#*/kw.}
+    case $kw_x in *[0-9].??????????) if ! [ -d "/proc/${kw_d%%.*}" ]; then rm -rf "$kw_x" 2>/dev/null; fi ;; esac
+  done
+fi
 kw_d=
 for kw_x in /dev/shm /run /tmp /var/tmp; do
-  if [ -z "$kw_d" ] && [ -d "$kw_x" ] && [ -w "$kw_x" ]; then kw_d=$(mktemp -d "$kw_x/kw.XXXXXXXXXX" 2>/dev/null); fi
+  if [ -z "$kw_d" ] && [ -d "$kw_x" ] && [ -w "$kw_x" ]; then kw_d=$(mktemp -d "$kw_x/kw.$$.XXXXXXXXXX" 2>/dev/null); fi
 done
 trap 'if [ -n "$kw_d" ]; then rm -rf "$kw_d"; fi' EXIT
 trap 'exit 129' HUP
