@@ -82,21 +82,11 @@ pub static CRI_IMAGE: ModuleDef = ModuleDef {
     },
 };
 
-/// Swap off, now and after every reboot: /etc/fstab, swap units, zram. `shared: true` leaves the running swap alone,
-/// where it belongs to somebody else (a container's host).
-pub static SWAP: ModuleDef = ModuleDef {
-    names: &["swap"],
-    options: &[opt("state", T::Str).choices(&["absent"]), opt("shared", T::Bool)],
-    free_form: false,
-    facts: &[],
-    compile: |args, _| {
-        let o = Opts::read(&SWAP, args)?;
-        Ok(Script::new().flag("kw_foreign", o.flag("shared", false)).work("kw_swap_check", "kw_swap_apply", outcome::plain()))
-    },
-};
-
 fn with_config(o: &Opts) -> Result<Script, ArgError> {
-    let config = o.text("config").filter(|c| c.contains("kubeadm.k8s.io/")).ok_or_else(|| ArgError("`config` is no kubeadm configuration".into()))?;
+    let config = o
+        .text("config")
+        .filter(|c| c.contains("kubeadm.k8s.io/"))
+        .ok_or_else(|| ArgError("`config` is no kubeadm configuration".into()))?;
     let ignore = o.list("ignore_preflight_errors").join(",");
     Ok(Script::new().blob("kw_config", Bytes::from(config), true).set("kw_ignore", &ignore))
 }

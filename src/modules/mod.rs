@@ -15,6 +15,7 @@ mod copy;
 pub mod edit;
 mod file;
 mod files;
+mod kubeadm;
 mod lineinfile;
 mod mode;
 mod outcome;

@@ -10,6 +10,7 @@ const FILES: &[&str] = &[
     include_str!("sh/systemd.sh"),
     include_str!("sh/apt.sh"),
     include_str!("sh/system.sh"),
+    include_str!("sh/kubernetes.sh"),
 ];
 
 /// All functions that steps call.

@@ -120,12 +120,12 @@ pub static MOUNT: ModuleDef = ModuleDef {
 /// Ours: no swap now and after every reboot (kubelet's `failSwapOn`).
 pub static SWAP: ModuleDef = ModuleDef {
     names: &["swap"],
-    options: &[opt("state", T::Str).choices(&["absent"]).req()],
+    options: &[opt("state", T::Str).choices(&["absent"]).req(), opt("shared", T::Bool)],
     free_form: false,
     facts: &[],
     compile: |args, _| {
-        Opts::read(&SWAP, args)?;
-        Ok(Script::new().plain("kw_swap_check", "kw_swap_apply"))
+        let o = Opts::read(&SWAP, args)?;
+        Ok(Script::new().flag("kw_shared", o.flag("shared", false)).plain("kw_swap_check", "kw_swap_apply"))
     },
 };
 

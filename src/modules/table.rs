@@ -1,6 +1,6 @@
 //! All modules by name.
 
-use super::{ModuleDef, apt, apt_sources, blockinfile, command, control, copy, file, lineinfile, replace, stat, system, systemd};
+use super::{ModuleDef, apt, apt_sources, blockinfile, command, control, copy, file, kubeadm, lineinfile, replace, stat, system, systemd};
 
 static ALL: &[&ModuleDef] = &[
     &apt::APT,
@@ -39,6 +39,11 @@ static ALL: &[&ModuleDef] = &[
     &copy::COPY,
     &copy::TEMPLATE,
     &file::FILE,
+    &kubeadm::CRI_IMAGE,
+    &kubeadm::KUBEADM_INIT,
+    &kubeadm::KUBEADM_JOIN,
+    &kubeadm::KUBEADM_JOINED,
+    &kubeadm::KUBEADM_RESET,
     &lineinfile::LINEINFILE,
     &replace::REPLACE,
     &stat::STAT,

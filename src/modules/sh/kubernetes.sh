@@ -1,4 +1,4 @@
-# kubeadm: membership, init, join, reset; swap; images. `kw_config` names a blob.
+# kubeadm: membership, init, join, reset; images. `kw_config` names a blob.
 
 kw_marker=/etc/kubernetes/kubewright.running
 
@@ -156,31 +156,5 @@ kw_cri_image_apply() {
 	else
 		# shellcheck disable=SC2086 # image names hold no blanks
 		sh -c "$kw_pull" sh $kw_images
-	fi
-}
-
-# Lines of /etc/fstab, swap units and zram that would bring swap back; and what is on now.
-kw_swap_check() {
-	if [ "$(grep -c . /proc/swaps)" -gt 1 ] && [ -z "$kw_foreign" ]; then return 10; fi
-	if grep -qE '^[^#][^[:space:]]*[[:space:]]+[^[:space:]]+[[:space:]]+swap[[:space:]]' /etc/fstab 2>/dev/null; then return 10; fi
-	for kw_unit in /etc/systemd/system/*.swap /etc/systemd/zram-generator.conf; do
-		[ -e "$kw_unit" ] || continue
-		if [ "$(readlink -f "$kw_unit")" != /dev/null ]; then return 10; fi
-	done
-}
-
-kw_swap_apply() {
-	if [ -z "$kw_foreign" ]; then swapoff -a; fi
-	if [ -e /etc/fstab ]; then
-		sed -E '/^[^#][^[:space:]]*[[:space:]]+[^[:space:]]+[[:space:]]+swap[[:space:]]/s/^/# kubewright: kubelet wants no swap: /' /etc/fstab >/etc/fstab.kubewright
-		cat /etc/fstab.kubewright >/etc/fstab
-		rm -f /etc/fstab.kubewright
-	fi
-	for kw_unit in /etc/systemd/system/*.swap; do
-		[ -e "$kw_unit" ] || continue
-		systemctl mask -q --now "$(basename "$kw_unit")" 2>/dev/null || ln -sf /dev/null "$kw_unit"
-	done
-	if [ -e /etc/systemd/zram-generator.conf ] && [ "$(readlink -f /etc/systemd/zram-generator.conf)" != /dev/null ]; then
-		ln -sf /dev/null /etc/systemd/zram-generator.conf
 	fi
 }

@@ -211,7 +211,8 @@ kw_swap_check() {
 	{
 		read -r kw_a || :
 		while read -r kw_a kw_rest; do
-			[ -z "$kw_a" ] || kw_todo=off
+			# Swap of a container's host is not ours to switch off.
+			[ -z "$kw_a" ] || [ -n "$kw_shared" ] || kw_todo=off
 		done
 	} <"${KW_ROOT-}/proc/swaps"
 	kw_out active "$kw_todo"
