@@ -7,6 +7,7 @@
 mod ansible;
 mod clean;
 mod display;
+pub mod health;
 mod json;
 mod live;
 mod log;

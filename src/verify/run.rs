@@ -1,0 +1,245 @@
+//! Observes, evaluates, sums up.
+
+use super::{
+    access::Access,
+    checks::{Ctx, HostView, certificates, traffic},
+    cluster::{self, Cluster},
+    finding::Finding,
+    host,
+    probe::{self, Site},
+    registry::{Selection, registry},
+    served,
+    types::{CheckResult, Host, Report, SCHEMA, Status, Summary},
+};
+use crate::{
+    event::Events,
+    infra::Change,
+    spec::{ClusterSpec, Provider},
+};
+use futures::future::{BoxFuture, join_all};
+use jiff::Timestamp;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+pub(super) use super::served::Served;
+
+/// A machine to look at.
+pub struct HostInput {
+    /// Its node name.
+    pub name: String,
+    /// `control-plane` or a pool's name.
+    pub pool: String,
+    /// Its private address.
+    pub address: String,
+    /// A way to it, or why there is none.
+    pub access: Result<Arc<dyn Access>, String>,
+}
+
+/// Something that we manage and that is not as we left it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drift {
+    /// The host.
+    pub host: String,
+    /// The task that would change it: `Forward packets …`.
+    pub what: String,
+    /// What it would change.
+    pub diff: String,
+}
+
+/// How to look.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which checks.
+    pub selection: Selection,
+    /// Write nothing at all: no probe pods.
+    pub read_only: bool,
+    /// Image of the probe pods.
+    pub probe_image: String,
+    /// A name outside the cluster that pods must be able to resolve.
+    pub external_name: String,
+    /// `host:port` outside the cluster that pods must be able to reach.
+    pub egress: String,
+    /// For each way of looking: a host's program, one API call, the probes.
+    pub deadline: Duration,
+}
+
+impl Settings {
+    /// Everything, with targets that suit the provider: registries and Debian's mirror are what a lab can reach.
+    pub fn of(spec: &ClusterSpec) -> Self {
+        let lab = matches!(spec.provider, Provider::Lab(_));
+        let name = if lab { "deb.debian.org" } else { "registry.k8s.io" };
+        let many = spec.control_plane.count + spec.pools.iter().map(|p| p.count).sum::<u32>() > 20;
+        Self {
+            selection: Selection::default(),
+            read_only: false,
+            probe_image: "registry.k8s.io/kubewright/probe:v1".to_owned(),
+            external_name: name.to_owned(),
+            egress: format!("{name}:{}", if lab { 80 } else { 443 }),
+            deadline: Duration::from_secs(if many { 45 } else { 13 }),
+        }
+    }
+}
+
+/// What to look at.
+pub struct Input<'a> {
+    /// What is wanted.
+    pub spec: &'a ClusterSpec,
+    /// The machines.
+    pub hosts: Vec<HostInput>,
+    /// The API, or why it cannot be asked.
+    pub client: Result<::kube::Client, String>,
+    /// What the playbooks would change, in check mode; `None`: nobody asked, and the check does not apply.
+    pub drift: Option<BoxFuture<'a, Result<Vec<Drift>, String>>>,
+    /// What the provider would change; `None` where there is no provider.
+    pub cloud: Option<BoxFuture<'a, Result<Vec<Change>, String>>>,
+    /// `host:port` of the registry mirror that the nodes use; `None`: the official registry.
+    pub registry: Option<String>,
+    /// How.
+    pub settings: Settings,
+}
+
+/// Looks at everything and reports. Never fails: what cannot be seen is unknown.
+pub async fn verify(input: Input<'_>, events: &Events) -> Report {
+    let (begun, at) = (Instant::now(), Timestamp::now());
+    let Input { spec, hosts, client, drift, cloud, registry: mirror, settings } = input;
+    let unreachable: Vec<Host> =
+        hosts.iter().map(|h| Host { name: h.name.clone(), pool: h.pool.clone(), unreachable: h.access.as_ref().err().cloned() }).collect();
+    let wants_probes = !settings.read_only && registry().any(|c| c.probes && settings.selection.has(c));
+    let (views, cluster, probed, drift, cloud) = futures::join!(
+        step(events, "verify/hosts", "look at the hosts", look_at_hosts(&hosts, mirror.as_deref(), &settings)),
+        step(events, "verify/api", "ask the API", async {
+            match &client {
+                Ok(client) => cluster::look(client, settings.deadline).await,
+                Err(why) => Cluster::unreachable(why),
+            }
+        }),
+        step(events, "verify/network", "test the data path", async {
+            match &client {
+                _ if !wants_probes => None,
+                Ok(client) => Some(probe_from(client, &hosts, &settings).await),
+                Err(why) => Some(Err(why.clone())),
+            }
+        }),
+        async {
+            match drift {
+                Some(drift) => Some(
+                    tokio::time::timeout(settings.deadline * 3, drift).await.unwrap_or_else(|_| Err("check mode took too long".to_owned())),
+                ),
+                None => None,
+            }
+        },
+        async {
+            match cloud {
+                Some(cloud) => Some(
+                    tokio::time::timeout(settings.deadline, cloud).await.unwrap_or_else(|_| Err("the provider took too long".to_owned())),
+                ),
+                None => None,
+            }
+        },
+    );
+    let ctx = Ctx { spec, now: at, hosts: views, cluster, probed, drift, cloud };
+    let mut report = evaluate(&ctx, &settings);
+    for (host, view) in unreachable.into_iter().zip(&ctx.hosts) {
+        let why = host.unreachable.clone().or_else(|| view.seen.as_ref().err().cloned());
+        report.hosts.push(Host { unreachable: why, ..host });
+    }
+    report.duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    report
+}
+
+async fn step<T>(events: &Events, id: &str, title: &str, work: impl Future<Output = T>) -> T {
+    let done: Result<T, std::convert::Infallible> = events.step(id, title, None, async { Ok(work.await) }).await;
+    match done {
+        Ok(value) => value,
+        Err(never) => match never {},
+    }
+}
+
+async fn look_at_hosts(hosts: &[HostInput], mirror: Option<&str>, settings: &Settings) -> Vec<HostView> {
+    let registry = mirror.unwrap_or("registry.k8s.io:443");
+    join_all(hosts.iter().map(|h| async move {
+        let control_plane = h.pool == "control-plane";
+        let (seen, served) = match &h.access {
+            Err(why) => (Err(why.clone()), Served::unreachable(why)),
+            Ok(access) => {
+                let short = settings.deadline.min(Duration::from_secs(6));
+                let ports = served::look(&**access, &h.address, control_plane, registry, mirror.is_some(), short);
+                futures::join!(host::look(&**access, settings.deadline), ports)
+            }
+        };
+        HostView { name: h.name.clone(), pool: h.pool.clone(), address: h.address.clone(), seen, served }
+    }))
+    .await
+}
+
+async fn probe_from(client: &::kube::Client, hosts: &[HostInput], settings: &Settings) -> Result<probe::Probed, String> {
+    use k8s_openapi::api::core::v1::{Node, Pod};
+    let nodes: ::kube::Api<Node> = ::kube::Api::all(client.clone());
+    let pods: ::kube::Api<Pod> = ::kube::Api::namespaced(client.clone(), "kube-system");
+    let dns = ::kube::api::ListParams::default().labels("k8s-app=kube-dns");
+    let everything = ::kube::api::ListParams::default().match_any();
+    let (nodes, dns) = futures::join!(nodes.list(&everything), pods.list(&dns));
+    let nodes = nodes.map_err(|e| crate::kube::chain(&e))?;
+    // Only machines that are nodes can have a pod; that the others are missing is another check's finding.
+    let registered = |name: &str| nodes.iter().any(|n| n.metadata.name.as_deref() == Some(name));
+    let site = Site {
+        client,
+        image: &settings.probe_image,
+        nodes: hosts
+            .iter()
+            .filter(|h| registered(&h.name))
+            .map(|h| (h.name.clone(), h.address.clone(), h.access.as_ref().ok().cloned()))
+            .collect(),
+        control_planes: hosts.iter().filter(|h| h.pool == "control-plane").map(|h| h.name.clone()).collect(),
+        external_name: &settings.external_name,
+        egress: &settings.egress,
+        dns_pods: dns.iter().flatten().filter_map(|p| p.status.as_ref()?.pod_ip.clone()).collect(),
+        deadline: settings.deadline,
+    };
+    if site.nodes.is_empty() {
+        return Err("no machine of this cluster is a node".to_owned());
+    }
+    probe::probe(&site).await
+}
+
+/// The checks over what was observed: pure.
+pub(super) fn evaluate(ctx: &Ctx<'_>, settings: &Settings) -> Report {
+    let mut checks: Vec<CheckResult> = Vec::new();
+    let mut not_applicable = Vec::new();
+    for check in registry().filter(|c| settings.selection.has(c)) {
+        match (check.eval)(ctx) {
+            None => not_applicable.push(check.id.to_owned()),
+            Some(findings) if findings.is_empty() => {
+                checks.push(Finding::unseen("cluster", "there was nothing to look at").into_result(check));
+            }
+            Some(findings) => checks.extend(findings.into_iter().map(|f| f.into_result(check))),
+        }
+    }
+    checks.sort_by(|a, b| (b.status, b.severity).cmp(&(a.status, a.severity)));
+    let count = |status| checks.iter().filter(|c| c.status == status).count();
+    let summary = Summary {
+        passed: count(Status::Passed),
+        warnings: count(Status::Warning),
+        unknown: count(Status::Unknown),
+        failed: count(Status::Failed),
+    };
+    let mut all: Vec<_> = ctx.hosts.iter().flat_map(certificates::of).collect();
+    all.sort_by_key(|c| c.not_after);
+    Report {
+        schema: SCHEMA,
+        kubewright: env!("CARGO_PKG_VERSION").to_owned(),
+        cluster: ctx.spec.name.clone(),
+        version: ctx.spec.kubernetes.version.clone(),
+        at: ctx.now,
+        duration_ms: 0,
+        read_only: settings.read_only,
+        summary,
+        hosts: Vec::new(),
+        checks,
+        not_applicable,
+        pairs: ctx.probed.as_ref().and_then(|p| p.as_ref().ok()).map(traffic::heat_map).unwrap_or_default(),
+        certificates: all,
+    }
+}
