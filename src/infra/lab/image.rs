@@ -26,7 +26,8 @@ const FILES: &[(&str, u32, &str)] = &[
 /// What EC2's Ubuntu image has and a node needs; no Python, on purpose.
 const PACKAGES: &str = "systemd,systemd-sysv,systemd-resolved,dbus,openssh-server,sudo,iproute2,iputils-ping,iptables,nftables,\
                         procps,ca-certificates,curl,gnupg,kmod,conntrack,ethtool,socat,ebtables";
-const SUITE: &str = "bookworm";
+/// Debian's release.
+pub(super) const SUITE: &str = "bookworm";
 /// A registry that cannot be reached must not cost more than this.
 const PULL: Duration = Duration::from_secs(8);
 

@@ -18,6 +18,12 @@ pub const USER: &str = "kubewright.dev/user";
 pub const HOST_KEY: &str = "kubewright.dev/host-key";
 /// Hash of what the machine was made from.
 pub const SPEC_HASH: &str = "kubewright.dev/spec-hash";
+/// What the mirror serves: [`SERVES_ALL`] or [`SERVES_OURS`].
+pub const SERVES: &str = "kubewright.dev/serves";
+/// Packages and all images.
+pub const SERVES_ALL: &str = "all";
+/// Our own images only; the official sources have the rest.
+pub const SERVES_OURS: &str = "ours";
 
 /// A node.
 pub const ROLE_NODE: &str = "node";

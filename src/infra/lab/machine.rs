@@ -76,7 +76,12 @@ fn shape(instance_type: &str) -> Result<InstanceShape, InfraError> {
     })
 }
 
-/// Creates and starts a machine; one that exists is started.
+/// Whether a run was killed between creating and starting it.
+pub(super) fn is_half_made(found: &ContainerSummary) -> bool {
+    found.state == Some(ContainerSummaryStateEnum::CREATED)
+}
+
+/// Creates and starts a machine; a half-made one of that name is replaced.
 pub(super) async fn create(engine: &Engine, recipe: &Recipe<'_>, node: &NodeSpec<'_>) -> Result<(), InfraError> {
     let spec = recipe.spec;
     let name = container(&spec.name, &node.name);
@@ -118,7 +123,16 @@ pub(super) async fn create(engine: &Engine, recipe: &Recipe<'_>, node: &NodeSpec
         ..Default::default()
     };
     let options = CreateContainerOptions { name: Some(name.clone()), ..Default::default() };
-    match engine.api.create_container(Some(options), body).await {
+    let mut made = engine.api.create_container(Some(options.clone()), body.clone()).await;
+    if made.as_ref().is_err_and(|e| status(e) == Some(409)) {
+        let all = engine.containers(&spec.name, labels::ROLE_NODE).await?;
+        let named = |c: &&ContainerSummary| c.labels.as_ref().and_then(|l| l.get(labels::NODE)) == Some(&node.name);
+        if let Some(id) = all.iter().find(named).filter(|c| is_half_made(c)).and_then(|c| c.id.as_ref()) {
+            engine.remove(id, &name).await?;
+            made = engine.api.create_container(Some(options), body).await;
+        }
+    }
+    match made {
         Ok(made) => {
             let group = if node.control_plane { Group::ControlPlane } else { Group::Worker };
             let archive = Archive::new()
@@ -134,7 +148,6 @@ pub(super) async fn create(engine: &Engine, recipe: &Recipe<'_>, node: &NodeSpec
                 return Err(e);
             }
         }
-        Err(e) if status(&e) == Some(409) => {}
         Err(e) => return Err(failed(&format!("creating container {name}"), &e)),
     }
     start(engine, &name).await

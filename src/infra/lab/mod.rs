@@ -5,12 +5,14 @@
 //! image, packages, images) lies in the cache, named by a hash of what it is made from.
 
 mod archive;
+mod artefacts;
 mod cache;
 mod docker;
 mod host;
 mod image;
 pub mod labels;
 mod machine;
+mod mirror;
 mod network;
 pub mod nft;
 mod provider;

@@ -1,11 +1,12 @@
 //! The lab as a [`Provider`].
 
 use super::{
+    artefacts::{Serves, Wanted},
     cache,
     docker::Engine,
     host, image, labels,
     machine::{self, FirstBoot, Recipe},
-    network,
+    mirror, network,
     nft::{self, Drift},
 };
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
         Action, Change, InfraError, Machine, MachineState, Provider, Provision, operator_key,
         rules::{Group, Rule, rules},
     },
-    spec::{ClusterSpec, LabSettings},
+    spec::{ClusterSpec, LabSettings, NodeSpec},
 };
 use async_trait::async_trait;
 use futures::future::{join_all, try_join_all};
@@ -54,6 +55,8 @@ impl Lab {
         let order = |m: &Machine| spec.nodes().iter().position(|n| n.name == m.name).unwrap_or(usize::MAX);
         let mut machines: Vec<(Machine, String)> = found
             .iter()
+            // Created and never started: a run was killed while it made this one, so files may be missing in it.
+            .filter(|c| !machine::is_half_made(c))
             .filter_map(|c| {
                 let hash = c.labels.as_ref()?.get(labels::SPEC_HASH)?.clone();
                 Some((machine::read(c, jump.as_deref())?, hash))
@@ -65,18 +68,39 @@ impl Lab {
 
     async fn provision(&self, spec: &ClusterSpec, machines: Vec<Machine>) -> Result<Provision, InfraError> {
         let host = host::look(&self.engine).await?;
-        let variables = [
+        let mut variables = vec![
             ("lab", serde_json::Value::Bool(true)),
             ("lab_cgroup_v1", serde_json::Value::Bool(host.cgroup_v1)),
             ("restrict_oom_score_adj", serde_json::Value::Bool(!host.sys_resource)),
         ];
-        let _ = spec;
+        let serves = mirror::find(&self.engine, &spec.name).await?.as_ref().map(mirror::serves);
+        if serves == Some(Serves::Ours) && spec.kubernetes.containerd == 2 && spec.kubernetes.package_repository.is_none() {
+            variables.push(("containerd_repository", containerd_repository()));
+        }
         Ok(Provision {
             machines,
-            package_repository: None,
-            image_registry: None,
+            package_repository: (serves == Some(Serves::All)).then(|| mirror::packages(spec)),
+            image_registry: serves.map(|_| mirror::registry(spec)),
             variables: variables.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
         })
+    }
+
+    /// Makes one machine exist and run.
+    async fn ensure_machine(&self, recipe: &Recipe<'_>, node: &NodeSpec<'_>, world: &World, events: &Events) -> Result<(), InfraError> {
+        let id = format!("lab/machine/{}", node.name);
+        let Some((machine, hash)) = world.machines.iter().find(|(m, _)| m.name == node.name) else {
+            let title = format!("instance {}", node.pool.instance_type);
+            return events.step(&id, &title, Some(&node.name), machine::create(&self.engine, recipe, node)).await;
+        };
+        let user = &recipe.spec.access.user;
+        if *hash != machine::spec_hash(node, user) {
+            let details = replace_details(machine, node, user).join(", ");
+            events.warn(format!("{}: {details}; the machine is left as it is", node.name));
+        }
+        if machine.state == MachineState::Stopped {
+            events.step(&id, "start instance", Some(&node.name), machine::start(&self.engine, &machine.id)).await?;
+        }
+        Ok(())
     }
 
     /// Drift of each running machine's rules, by machine.
@@ -109,6 +133,12 @@ fn wanted_rules(spec: &ClusterSpec) -> Vec<Rule> {
     rules(spec, operator.as_slice())
 }
 
+/// containerd 2 for the nodes' Debian, where official sources are used (docs.docker.com/engine/install/debian).
+fn containerd_repository() -> serde_json::Value {
+    let url = "https://download.docker.com/linux/debian";
+    serde_json::json!({"url": url, "suite": image::SUITE, "components": ["stable"], "key_url": format!("{url}/gpg")})
+}
+
 fn change(action: Action, kind: &str, name: &str, details: Vec<String>) -> Change {
     Change { action, kind: kind.to_owned(), name: name.to_owned(), details }
 }
@@ -122,6 +152,21 @@ impl Provider for Lab {
         if !world.network {
             network::check_free(&self.engine, spec).await?;
             changes.push(change(Action::Create, "network", &network::name(&spec.name), vec![format!("range: {}", spec.network.vpc)]));
+        }
+        let wanted = Wanted::new(spec, &cache::directory()?)?;
+        let complete = wanted.complete();
+        let mirror = mirror::find(&self.engine, &spec.name).await?;
+        let current = |m: &bollard::models::ContainerSummary| complete.is_some_and(|c| mirror::is_current(m, c)) && mirror::is_running(m);
+        if !mirror.as_ref().is_some_and(current) {
+            let action = if mirror.is_some() { Action::Update } else { Action::Create };
+            let mut details = vec![format!("address: {}", mirror::address(spec))];
+            if complete.is_none() {
+                details.push(format!(
+                    "packages and images of Kubernetes {} are built first where official ones cannot be reached",
+                    spec.kubernetes.version
+                ));
+            }
+            changes.push(change(action, "mirror", "mirror", details));
         }
         for node in spec.nodes() {
             match world.machines.iter().find(|(m, _)| m.name == node.name) {
@@ -176,51 +221,35 @@ impl Provider for Lab {
             let title = format!("network {}", spec.network.vpc);
             events.step("lab/network", &title, None, network::ensure(&self.engine, spec)).await?;
         }
-        let recipe = Recipe {
-            spec,
-            image: image::node(&self.engine, &self.settings, &cache, events).await?,
-            host,
-            rules: &rules,
-            keys: operator_key::ensure(spec).await?,
-            resolvers: host::resolvers(),
-            resolved: self.settings.resolved,
-            first_boot: FirstBoot::from_env(),
-        };
+        let keys = operator_key::ensure(spec).await?;
+        let wanted = Wanted::new(spec, &cache)?;
         for (machine, _) in surplus(spec, &world) {
             let id = format!("lab/machine/{}", machine.name);
             events.step(&id, "delete instance", Some(&machine.name), self.engine.remove(&machine.id, &machine.name)).await?;
         }
         let nodes = spec.nodes();
-        let machines = nodes.iter().map(|node| {
-            let there = world.machines.iter().find(|(m, _)| m.name == node.name);
-            let recipe = &recipe;
-            async move {
-                let id = format!("lab/machine/{}", node.name);
-                match there {
-                    None => {
-                        events
-                            .step(
-                                &id,
-                                &format!("instance {}", node.pool.instance_type),
-                                Some(&node.name),
-                                machine::create(&self.engine, recipe, node),
-                            )
-                            .await
-                    }
-                    Some((machine, hash)) => {
-                        if *hash != machine::spec_hash(node, &spec.access.user) {
-                            let details = replace_details(machine, node, &spec.access.user).join(", ");
-                            events.warn(format!("{}: {details}; the machine is left as it is", node.name));
-                        }
-                        if machine.state == MachineState::Stopped {
-                            events.step(&id, "start instance", Some(&node.name), machine::start(&self.engine, &machine.id)).await?;
-                        }
-                        Ok(())
-                    }
-                }
-            }
-        });
-        try_join_all(machines).await?;
+        let boot = async {
+            let image = image::node(&self.engine, &self.settings, &cache, events).await?;
+            let recipe = Recipe {
+                spec,
+                image: image.clone(),
+                host,
+                rules: &rules,
+                keys,
+                resolvers: host::resolvers(),
+                resolved: self.settings.resolved,
+                first_boot: FirstBoot::from_env(),
+            };
+            try_join_all(nodes.iter().map(|node| self.ensure_machine(&recipe, node, &world, events))).await?;
+            Ok::<_, InfraError>(image)
+        };
+        // A cold build takes minutes, and the machines do not wait for it.
+        let (image, serves) = futures::join!(boot, wanted.ensure(events));
+        let (image, serves): (String, Serves) = (image?, serves?);
+        let running = mirror::find(&self.engine, &spec.name).await?;
+        if !running.is_some_and(|m| mirror::is_current(&m, serves) && mirror::is_running(&m)) {
+            events.step("lab/mirror", "mirror", None, mirror::ensure(&self.engine, spec, &image, &wanted, serves)).await?;
+        }
         // Those that start now load their rules themselves, before anything else.
         let running: Vec<Machine> =
             world.machines.iter().map(|(m, _)| m.clone()).filter(|m| nodes.iter().any(|n| n.name == m.name)).collect();
@@ -269,7 +298,7 @@ fn surplus<'a>(spec: &ClusterSpec, world: &'a World) -> Vec<&'a (Machine, String
     world.machines.iter().filter(|(m, _)| !nodes.iter().any(|n| n.name == m.name)).collect()
 }
 
-fn replace_details(machine: &Machine, node: &crate::spec::NodeSpec<'_>, user: &str) -> Vec<String> {
+fn replace_details(machine: &Machine, node: &NodeSpec<'_>, user: &str) -> Vec<String> {
     let mut details = Vec::new();
     let mut differ = |field: &str, before: &str, after: &str| {
         if before != after {

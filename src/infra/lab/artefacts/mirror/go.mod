@@ -1,0 +1,3 @@
+module kubewright/mirror
+
+go 1.21
