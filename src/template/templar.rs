@@ -22,7 +22,8 @@ fn is_template(text: &str) -> bool {
 /// Whether any text in a value, at any depth, holds a template.
 pub fn has_templates(value: &Value) -> bool {
     match value.kind() {
-        ValueKind::String => value.as_str().is_some_and(is_template),
+        // A safe string is text tagged `!unsafe`: never a template.
+        ValueKind::String => !value.is_safe() && value.as_str().is_some_and(is_template),
         ValueKind::Map => python::pairs(value).iter().any(|(k, v)| has_templates(k) || has_templates(v)),
         ValueKind::Seq | ValueKind::Iterable => python::items(value).iter().any(has_templates),
         _ => false,
@@ -32,7 +33,7 @@ pub fn has_templates(value: &Value) -> bool {
 /// Renders templates as Ansible does. Cheap to clone; texts are compiled once and kept.
 #[derive(Clone)]
 pub struct Templar {
-    base: Environment<'static>,
+    base: Arc<Environment<'static>>,
     main: Arc<Compiler>,
     /// Template files with settings of their own.
     others: Arc<Mutex<HashMap<TemplateOptions, (usize, Arc<Compiler>)>>>,
@@ -77,7 +78,7 @@ impl Templar {
         let mut syntax = SyntaxConfig::builder();
         syntax.trim_blocks(true);
         let main = Arc::new(Compiler::new(env.clone(), syntax.build().unwrap_or_default()));
-        Self { base: env, main, others: Arc::default(), filters: Arc::new(filters) }
+        Self { base: Arc::new(env), main, others: Arc::default(), filters: Arc::new(filters) }
     }
 
     /// The value that says "as if this option were not written".
@@ -115,7 +116,7 @@ impl Templar {
             return Err(TemplateError::new(Kind::Other, format!("data is nested more than {MAX_DEPTH} deep")));
         }
         match value.kind() {
-            ValueKind::String => self.render(value.as_str().unwrap_or_default(), scope),
+            ValueKind::String if !value.is_safe() => self.render(value.as_str().unwrap_or_default(), scope),
             ValueKind::Map if has_templates(value) => {
                 let mut out = Vec::new();
                 for (key, item) in python::pairs(value) {
@@ -192,7 +193,7 @@ impl Templar {
         if let Some((number, known)) = others.get(options) {
             return Ok((*number, Arc::clone(known)));
         }
-        let compiler = Arc::new(Compiler::new(self.base.clone(), options.syntax()?));
+        let compiler = Arc::new(Compiler::new((*self.base).clone(), options.syntax()?));
         let number = others.len();
         others.insert(options.clone(), (number, Arc::clone(&compiler)));
         Ok((number, compiler))
@@ -201,7 +202,7 @@ impl Templar {
     /// A compiler of its own for a file that includes others: their texts may differ the next time.
     fn including(&self, options: &TemplateOptions, file: &TemplateFile) -> Result<Compiler, TemplateError> {
         let syntax = options.syntax()?;
-        let mut compiler = Compiler::new(self.base.clone(), syntax.clone());
+        let mut compiler = Compiler::new((*self.base).clone(), syntax.clone());
         let Some(loader) = file.loader.clone() else { return Ok(compiler) };
         let (own, source) = analyse(Mode::File(0), options.clone().header(&file.text)?, &syntax)
             .map_err(|e| super::compile::syntax_error(&e, &file.text))?;
@@ -234,7 +235,7 @@ impl Templar {
             return;
         }
         match value.kind() {
-            ValueKind::String => {
+            ValueKind::String if !value.is_safe() => {
                 let text = value.as_str().unwrap_or_default();
                 if is_template(text) {
                     match self.main.compile(Mode::Text, text) {
@@ -353,7 +354,10 @@ fn render_text(compiler: &Compiler, compiled: &Compiled, scope: &dyn Scope) -> R
 fn is_plain(value: &Value) -> bool {
     match value.kind() {
         ValueKind::Iterable => false,
-        ValueKind::Seq => !value.is_tuple() && mutable::frozen(value).is_none(),
+        ValueKind::Seq => {
+            let pairs = value.try_iter().ok().and_then(|mut items| items.next()).is_some_and(|first| first.is_tuple());
+            !pairs && !value.is_tuple() && mutable::frozen(value).is_none()
+        }
         ValueKind::Map => mutable::frozen(value).is_none(),
         _ => true,
     }
@@ -450,6 +454,20 @@ mod tests {
         {
             assert_eq!(render(text, r#"{"m":{"x":1}}"#).unwrap(), Value::from("d"), "{text}");
         }
+    }
+
+    #[test]
+    fn unsafe_text_is_left_alone() {
+        let value = Value::from(vec![Value::from_safe_string("{{ u }}".into()), Value::from("{{ 1 }}")]);
+        let rendered = Templar::new().render_value(&value, &scope("{}")).unwrap();
+        assert_eq!(rendered, Value::from(vec![Value::from("{{ u }}"), Value::from(1)]));
+        assert!(!has_templates(&Value::from_safe_string("{{ u }}".into())));
+    }
+
+    #[test]
+    fn pairs_become_lists() {
+        let pair = Value::from(vec![Value::from(1), Value::from("a")]);
+        assert_eq!(render("{{ [1] | zip(['a']) | list }}", "{}").unwrap(), Value::from(vec![pair]));
     }
 
     #[test]
