@@ -7,6 +7,7 @@ use minijinja::machinery::ast::Stmt;
 use minijinja::machinery::{parse, parse_expr};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Error};
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -36,6 +37,14 @@ pub(super) struct Compiled {
     pub(super) prefix: usize,
     /// Newlines at the end of the text as written: a result that is text ends with at least as many.
     pub(super) newlines: usize,
+}
+
+impl Compiled {
+    /// A rendered text with the newlines at its end that the template was written with; `None` if it has them.
+    pub(super) fn padded(&self, text: &str) -> Option<String> {
+        let missing = self.newlines.saturating_sub(text.len() - text.trim_end_matches('\n').len());
+        (missing > 0).then(|| format!("{text}{}", "\n".repeat(missing)))
+    }
 }
 
 /// The variable that holds an expression's value.
@@ -88,10 +97,9 @@ pub(super) fn analyse(mode: Mode, text: &str, syntax: &SyntaxConfig) -> Result<(
         return expression(text);
     }
     let written = text;
-    let escaped = if mode == Mode::Text { backslash::literal(text) } else { text.into() };
-    let text = &*escaped;
+    let text = &*normalised(mode, text);
     let tree = parse(text, "template", syntax.clone())?;
-    let newlines = if mode == Mode::Text { text.len() - text.trim_end_matches('\n').len() } else { 0 };
+    let newlines = text.len() - text.trim_end_matches('\n').len();
     if let Some(inner) = only_expression(&tree, text).filter(|_| mode == Mode::Text) {
         if let Ok((mut compiled, source)) = expression(inner) {
             compiled.newlines = newlines;
@@ -104,6 +112,23 @@ pub(super) fn analyse(mode: Mode, text: &str, syntax: &SyntaxConfig) -> Result<(
     let free = free::Finder::template(&tree);
     let compiled = Compiled { id: String::new(), text: written.to_owned(), expression: false, walked, free, prefix: 0, newlines };
     Ok((compiled, source))
+}
+
+/// A text as Jinja with Ansible's settings reads it, where minijinja reads it otherwise.
+fn normalised(mode: Mode, text: &str) -> Cow<'_, str> {
+    let mut out = if mode == Mode::Text { backslash::literal(text) } else { Cow::Borrowed(text) };
+    if out.contains('\r') {
+        out = out.replace("\r\n", "\n").replace('\r', "\n").into();
+    }
+    // Jinja keeps a newline after `{% raw %}`, which minijinja trims as after any block.
+    if out.contains("raw %}\n") {
+        out = out.replace("{% raw %}\n", "{{ \"\\n\" }}{% raw %}").into();
+    }
+    // Whether an included or imported template sees the variables: it always does here.
+    if out.contains(" context %}") && (out.contains("import ") || out.contains("include ")) {
+        out = out.replace(" with context %}", " %}").replace(" without context %}", " %}").into();
+    }
+    out
 }
 
 fn expression(text: &str) -> Result<(Compiled, String), Error> {
@@ -121,7 +146,7 @@ pub(super) fn check(mode: Mode, text: &str, syntax: &SyntaxConfig, filters: &BTr
     if mode == Mode::Expression {
         return Ok(Checker::expression(filters, &parse_expr(text)?));
     }
-    Ok(Checker::template(filters, &parse(&backslash::literal(text), "template", syntax.clone())?))
+    Ok(Checker::template(filters, &parse(&normalised(mode, text), "template", syntax.clone())?))
 }
 
 /// The inside of the braces, where a text is exactly one `{{ … }}`.

@@ -41,7 +41,7 @@ pub struct TemplateOptions {
     pub trim_blocks: bool,
     /// Remove whitespace before a block on its line.
     pub lstrip_blocks: bool,
-    /// Keep the newline at the end of the file.
+    /// Keep the newline at the end of a template as Jinja sees it. Ansible's result ends with the file's newlines anyway.
     pub keep_trailing_newline: bool,
     /// `{%` and `%}`.
     pub block: (String, String),
@@ -57,7 +57,7 @@ impl Default for TemplateOptions {
         Self {
             trim_blocks: true,
             lstrip_blocks: false,
-            keep_trailing_newline: true,
+            keep_trailing_newline: false,
             block: pair("{%", "%}"),
             variable: pair("{{", "}}"),
             comment: pair("{#", "#}"),

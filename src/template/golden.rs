@@ -1,9 +1,10 @@
 //! The table in tests/data/templates.json: templates with the values that ansible-core 2.19.14 gives for them.
 
-use super::{Kind, Scope, Templar, TemplateError};
+use super::{Kind, Scope, Templar, TemplateError, TemplateFile};
 use minijinja::Value;
 use minijinja::value::Serde;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The table's variables, templated when they are read as the engine does it.
 struct Lazy(Templar, BTreeMap<String, Value>);
@@ -32,7 +33,12 @@ fn templates_give_what_ansible_core_gives() {
     let mut wrong = Vec::new();
     for case in table["cases"].as_array().unwrap() {
         let template = case["template"].as_str().unwrap();
-        let got = if case["mode"] == "cond" {
+        let got = if case["mode"] == "file" {
+            let mut file = TemplateFile::new("main.j2", template);
+            let files = case["files"].clone();
+            file.loader = Some(Arc::new(move |name| Ok(files[name].as_str().map(str::to_owned))));
+            templar.render_file(&file, &scope).map(serde_json::Value::from)
+        } else if case["mode"] == "cond" {
             templar.condition(template, &scope).map(|(truth, _)| serde_json::Value::from(truth))
         } else {
             templar.render(template, &scope).map(|v| plain(&v))

@@ -98,12 +98,10 @@ impl Templar {
         }
         let compiled = self.main.compile(Mode::Text, text)?;
         let (value, _) = evaluate(&self.main, &compiled, scope)?;
-        // As ansible-core's Templar: text keeps the newlines it was written with.
-        let missing = |text: &str| compiled.newlines.saturating_sub(text.len() - text.trim_end_matches('\n').len());
-        match value.as_str() {
-            Some(text) if missing(text) > 0 => Ok(Value::from(format!("{text}{}", "\n".repeat(missing(text))))),
-            _ => Ok(value),
-        }
+        Ok(match value.as_str() {
+            Some(text) => compiled.padded(text).map_or_else(|| value.clone(), Value::from),
+            None => value,
+        })
     }
 
     /// Every text in a value, keys too. Entries of maps and lists whose text renders to `omit` are dropped.
@@ -183,9 +181,9 @@ impl Templar {
         if compiled.walked.includes {
             let compiler = self.including(&options, file).map_err(named)?;
             let compiled = compiler.compile(Mode::File(number), text).map_err(named)?;
-            return render_text(&compiler, &compiled, scope).map(|(text, _)| text).map_err(named);
+            return whole_file(&compiler, &compiled, scope).map_err(named);
         }
-        render_text(&compiler, &compiled, scope).map(|(text, _)| text).map_err(named)
+        whole_file(&compiler, &compiled, scope).map_err(named)
     }
 
     fn file_compiler(&self, options: &TemplateOptions) -> Result<(usize, Arc<Compiler>), TemplateError> {
@@ -293,6 +291,10 @@ fn truth(value: &Value) -> bool {
 
 /// Prints one value into a text.
 fn print(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
+    // Undefined itself never comes here, but for that of an `if` without `else`, which prints nothing.
+    if value.is_undefined() {
+        return Ok(());
+    }
     if filters::holds_undefined(value, 0) {
         return Err(minijinja::ErrorKind::UndefinedError.into());
     }
@@ -348,6 +350,13 @@ fn render_text(compiler: &Compiler, compiled: &Compiled, scope: &dyn Scope) -> R
         Some(message) => Err(TemplateError::new(Kind::Other, message.clone()).within(&compiled.text)),
         None => Ok((text, run)),
     }
+}
+
+/// A file's text. A file that is one value of another type than text loses its last newline, as in ansible-core.
+fn whole_file(compiler: &Compiler, compiled: &Compiled, scope: &dyn Scope) -> Result<String, TemplateError> {
+    let (text, run) = render_text(compiler, compiled, scope)?;
+    let native = run.only_value(&text).is_some() || text.is_empty() && is_template(&compiled.text);
+    Ok(if native { text } else { compiled.padded(&text).unwrap_or(text) })
 }
 
 /// Whether a value is data as it stands: no lazy sequence, tuple or mutable object.

@@ -2,7 +2,7 @@
 
 use super::args::{Args, Registry, fail, items};
 use crate::template::python;
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net};
 use minijinja::value::ValueKind;
 use minijinja::{Error, Value};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -48,7 +48,7 @@ fn each(a: &Args, f: fn(&Value, &Args) -> Result<Value, Error>) -> Result<Value,
     let mut out = Vec::new();
     for item in items(&value)? {
         let found = f(&item, a)?;
-        if found != Value::from(false) {
+        if found != Value::from(false) && !found.is_none() {
             out.push(found);
         }
     }
@@ -110,10 +110,14 @@ fn ipaddr(value: &Value, query: Option<&Value>, version: Option<u8>) -> Result<V
     let prefix = net.prefix_len();
     let Some(query) = query.filter(|q| !q.is_none()) else { return Ok(value.clone()) };
     if let Some(at) = query.as_i64().or_else(|| query.as_str().and_then(|q| q.parse().ok())) {
+        if !has_prefix {
+            return Ok(value.clone());
+        }
         return Ok(nth(net.trunc(), at).map_or_else(|| Value::from(false), |ip| Value::from(format!("{ip}/{prefix}"))));
     }
     let query = python::str(query);
-    let when = |holds: bool, found: String| Ok(if holds { Value::from(found) } else { Value::from(false) });
+    let when = |holds: bool, found: String| Ok(if holds { Value::from(found) } else { Value::from(()) });
+    let or_false = |holds: bool, found: String| Ok(if holds { Value::from(found) } else { Value::from(false) });
     let usable = |first: bool| {
         let whole = net.trunc();
         let small = whole.max_prefix_len() - prefix < 2;
@@ -124,7 +128,7 @@ fn ipaddr(value: &Value, query: Option<&Value>, version: Option<u8>) -> Result<V
         "bool" => Ok(Value::from(true)),
         "address" | "ip" => when(!is_network || !has_prefix, net.addr().to_string()),
         "host" | "address/prefix" => when(!is_network, format!("{}/{prefix}", net.addr())),
-        "host/prefix" | "gateway" | "gw" => when(has_prefix && !is_network, format!("{}/{prefix}", net.addr())),
+        "host/prefix" | "gateway" | "gw" => or_false(has_prefix && !is_network, format!("{}/{prefix}", net.addr())),
         "net" => when(is_network, format!("{}/{prefix}", net.network())),
         "network" | "network_id" => Ok(Value::from(net.network().to_string())),
         "network/prefix" | "subnet" | "cidr" => Ok(Value::from(net.trunc().to_string())),
@@ -139,8 +143,8 @@ fn ipaddr(value: &Value, query: Option<&Value>, version: Option<u8>) -> Result<V
         "public" => when(!is_private(net.addr()) && !net.addr().is_multicast(), text),
         "loopback" | "lo" => when(net.addr().is_loopback(), text),
         "multicast" => when(net.addr().is_multicast(), text),
-        "ipv4" => when(is_v4, text),
-        "ipv6" => when(!is_v4, text),
+        "ipv4" => or_false(is_v4, text),
+        "ipv6" => or_false(!is_v4, text),
         "wrap" => Ok(Value::from(if is_v4 { text } else { format!("[{}]", net.addr()) })),
         "first_usable" => Ok(usable(true).map_or_else(|| Value::from(false), |ip| Value::from(ip.to_string()))),
         "last_usable" => Ok(usable(false).map_or_else(|| Value::from(false), |ip| Value::from(ip.to_string()))),
@@ -168,11 +172,12 @@ fn ipsubnet(value: &Value, a: &Args) -> Result<Value, Error> {
     }
     let index = a.int(2)?;
     if length < whole.prefix_len() {
-        // A shorter prefix: the larger network around it, the larger the smaller the index.
-        return Ok(whole.supernet().map_or_else(|| Value::from(false), |_| enclosing(whole, length, index)));
+        // The larger network around an address.
+        let outer = IpNet::new(net.addr(), length).ok().filter(|_| !python::str(value).contains('/'));
+        return Ok(outer.map_or_else(|| Value::from(false), |outer| Value::from(outer.trunc().to_string())));
     }
     let count = 1_u128.checked_shl(u32::from(length - whole.prefix_len())).unwrap_or(u128::MAX);
-    let Some(index) = index else { return Ok(Value::from(count)) };
+    let Some(index) = index else { return Ok(Value::from(count.to_string())) };
     let at = if index < 0 { count.checked_sub(u128::from(index.unsigned_abs())) } else { u128::try_from(index).ok() };
     let Some(at) = at.filter(|at| *at < count) else { return Ok(Value::from(false)) };
     let step = u32::from(whole.max_prefix_len() - length);
@@ -181,17 +186,4 @@ fn ipsubnet(value: &Value, a: &Args) -> Result<Value, Error> {
         IpAddr::V6(ip) => Some(format!("{}", Ipv6Addr::from(u128::from(ip) + at.checked_shl(step).unwrap_or(0)))),
     };
     Ok(start.map_or_else(|| Value::from(false), |start| Value::from(format!("{start}/{length}"))))
-}
-
-fn enclosing(net: IpNet, length: u8, index: Option<i64>) -> Value {
-    let length = match index {
-        Some(index) => i64::from(length) + index,
-        None => return Value::from(net.prefix_len() - length),
-    };
-    let length = u8::try_from(length).unwrap_or(0).min(net.prefix_len());
-    let outer = match net {
-        IpNet::V4(n) => Ipv4Net::new(n.addr(), length).map(|n| n.trunc().to_string()),
-        IpNet::V6(n) => Ipv6Net::new(n.addr(), length).map(|n| n.trunc().to_string()),
-    };
-    outer.map_or_else(|_| Value::from(false), Value::from)
 }
