@@ -1,1 +1,23 @@
-//! TODO
+//! Playbooks and roles → typed [`Play`]s: strict, every problem of every file at once, each with its place.
+//!
+//! Static imports and roles are resolved here and keywords are inherited down to the tasks, so that a task knows all
+//! that holds for it. Variables stay as written: they are templated where they are used.
+
+mod actions;
+mod args;
+mod block;
+mod check;
+mod context;
+mod files;
+mod keywords;
+mod load;
+mod play;
+mod role;
+mod task;
+mod types;
+
+pub use actions::{Action, Builtin};
+pub use context::{LoadOptions, Loader};
+pub use files::{EMBEDDED, Files, PlaybookSource};
+pub use load::{Support, load};
+pub use types::*;

@@ -1,0 +1,35 @@
+//! The way in: sources → a playbook, or everything that is wrong with it.
+
+use super::{LoadOptions, Loader, Playbook, PlaybookSource};
+use crate::text::{Problem, Problems};
+
+/// How much of a playbook can be run, in tasks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Support {
+    /// Tasks seen.
+    pub tasks: usize,
+    /// Those that use something unknown.
+    pub unsupported: usize,
+}
+
+/// Loads playbooks one after the other into one run. Touches nothing but files of the operator's side.
+///
+/// # Errors
+/// Every problem of every file; where modules or keywords are not supported, the last one says which share is.
+pub fn load(sources: &[PlaybookSource], options: &LoadOptions) -> Result<Playbook, Problems> {
+    let mut loader = Loader::new(options);
+    let mut plays = Vec::new();
+    for source in sources {
+        loader.source(source, &mut plays);
+    }
+    let support = Support { tasks: loader.seen.0, unsupported: loader.seen.1 };
+    let mut problems = loader.problems;
+    if support.unsupported > 0 {
+        let share = 100 * (support.tasks - support.unsupported) / support.tasks.max(1);
+        problems.push(Problem::new(format!(
+            "{} of {} tasks use something that is not supported ({share} % of the playbook is); nothing was run",
+            support.unsupported, support.tasks
+        )));
+    }
+    problems.into_result(Playbook { plays, warnings: loader.warnings.0 })
+}
