@@ -1,7 +1,7 @@
 //! Syntax of templates, found before anything runs.
 
 use super::{Condition, Loader};
-use crate::{inventory::Raw, text::Problem, text::Span};
+use crate::text::{Problem, Span};
 use minijinja::{Value, value::ValueKind};
 
 impl Loader<'_> {
@@ -29,14 +29,6 @@ impl Loader<'_> {
                 }
             }
             _ => {}
-        }
-    }
-
-    /// The same for something that may be missing.
-    pub(super) fn check_raw(&mut self, raw: Option<&Raw>) {
-        if let Some(Raw { value, span: Some(span) }) = raw {
-            let (value, span) = (value.clone(), span.clone());
-            self.check_value(&value, &span);
         }
     }
 

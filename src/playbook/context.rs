@@ -1,6 +1,6 @@
 //! What loading needs and gathers.
 
-use super::{Files, Keywords, Role, files};
+use super::{Files, Keywords, Role, Task, files};
 use crate::{
     template::Templar,
     text::{Problem, Problems, SourceFile, Span},
@@ -59,6 +59,8 @@ pub struct Loader<'a> {
     pub(super) seen: (usize, usize),
     /// Files that are being read: they may not include themselves.
     pub(super) open: Vec<PathBuf>,
+    /// Roles imported by tasks, with their handlers.
+    pub(super) imported: Vec<(Arc<Role>, Vec<Arc<Task>>)>,
 }
 
 /// Where a task stands.
@@ -80,7 +82,7 @@ impl Context {
 impl<'a> Loader<'a> {
     /// A loader that has seen nothing.
     pub fn new(options: &'a LoadOptions) -> Self {
-        Self { options, problems: Problems::default(), warnings: Problems::default(), seen: (0, 0), open: Vec::new() }
+        Self { options, problems: Problems::default(), warnings: Problems::default(), seen: (0, 0), open: Vec::new(), imported: Vec::new() }
     }
 
     pub(super) fn number(&self) -> u32 {

@@ -13,6 +13,7 @@ mod keywords;
 mod load;
 mod play;
 mod role;
+mod table;
 mod task;
 mod types;
 
@@ -20,4 +21,6 @@ pub use actions::{Action, Builtin};
 pub use context::{LoadOptions, Loader};
 pub use files::{EMBEDDED, Files, PlaybookSource};
 pub use load::{Support, load};
+pub use role::{LoadedRole, RoleUse};
+pub(crate) use task::role_use;
 pub use types::*;

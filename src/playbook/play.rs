@@ -1,11 +1,11 @@
 //! Plays.
 
 use super::{
-    Entry, Keywords, Loader, Play, PlaybookSource, Prompt, Strategy,
+    Keywords, Loader, Play, PlaybookSource, Prompt, Strategy,
     context::Context,
     files::EMBEDDED,
     keywords::Keys,
-    role::{RoleUse, tasks_of},
+    role::tasks_of,
 };
 use crate::{
     inventory::Raw,
@@ -161,6 +161,10 @@ impl Loader<'_> {
         }
         let post_tasks = self.section(post, &ctx);
         let own_handlers = self.section(handlers, &Context { handlers: true, ..ctx });
+        for (role, handlers) in std::mem::take(&mut self.imported) {
+            used.push(role);
+            play_handlers.extend(handlers);
+        }
         play_handlers.extend(tasks_of(&own_handlers));
         Some(Play {
             name,
@@ -232,14 +236,3 @@ impl Loader<'_> {
     }
 }
 
-/// Whether a list holds anything that runs.
-pub(super) fn is_empty(entries: &[Entry]) -> bool {
-    entries.is_empty()
-}
-
-impl RoleUse {
-    /// The name after `role :` in titles.
-    pub fn title(&self) -> &str {
-        self.name.rsplit('/').next().unwrap_or(&self.name)
-    }
-}

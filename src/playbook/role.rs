@@ -73,7 +73,9 @@ impl Loader<'_> {
             return None;
         }
         parents.extend(parent.map(|p| (p.name.clone(), p.directory.clone())));
-        let mut role = Role { name: used.name.clone(), directory: directory.clone(), parents, ..Role::default() };
+        let identity = identity(&directory, used, keywords);
+        let name = used.name.trim_end_matches('/').rsplit('/').next().unwrap_or(&used.name).to_owned();
+        let mut role = Role { name, identity, directory: directory.clone(), parents, ..Role::default() };
         role.defaults = self.role_vars(&directory.join("defaults"), used.defaults_from.as_deref(), at);
         role.vars = self.role_vars(&directory.join("vars"), used.vars_from.as_deref(), at);
 
@@ -174,6 +176,20 @@ impl Loader<'_> {
         let span = node.entries().and_then(|e| e.first()).map_or_else(|| node.span.clone(), |(k, _)| k.span.clone());
         self.role(&used, &span, &Arc::new(outer.inside(&own)), playbook_dir, parent)
     }
+}
+
+/// What makes two uses of a role the same one (ansible-core: playbook/role/__init__.py `hash_params`).
+fn identity(directory: &Path, used: &RoleUse, keywords: &Keywords) -> String {
+    use std::fmt::Write as _;
+    let mut out = format!("{} {:?}", directory.display(), used.tasks_from);
+    for (name, raw) in keywords.params.iter().chain(&keywords.vars) {
+        let _ = write!(out, " {name}={}", raw.value);
+    }
+    for condition in &keywords.when {
+        let _ = write!(out, " when {}", condition.text);
+    }
+    let _ = write!(out, " {:?}", keywords.tags);
+    out
 }
 
 /// All tasks of a list, those in blocks included.

@@ -1,7 +1,7 @@
 //! Tasks.
 
 use super::{
-    Action, Builtin, Condition, Entry, Keywords, Loader, Loop, RawArgs, Task,
+    Action, Builtin, Entry, Keywords, Loader, Loop, RawArgs, Task,
     actions::{self, META, Takes},
     args,
     context::Context,

@@ -290,6 +290,8 @@ impl Task {
 pub struct Role {
     /// Its name, as in `role : handler`.
     pub name: String,
+    /// What makes another use of it the same: its directory, parameters, conditions and tags.
+    pub identity: String,
     /// Its directory.
     pub directory: PathBuf,
     /// `defaults/main`.

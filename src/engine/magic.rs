@@ -1,0 +1,118 @@
+//! Magic variables (ansible-core: vars/manager.py `_get_magic_variables`).
+
+use super::{
+    scope::{HostVars, TaskScope},
+    world::groups_of,
+};
+use minijinja::Value;
+
+/// Their names, for `vars`.
+pub(super) const NAMES: [&str; 27] = [
+    "inventory_hostname",
+    "inventory_hostname_short",
+    "group_names",
+    "groups",
+    "hostvars",
+    "play_hosts",
+    "ansible_play_hosts",
+    "ansible_play_hosts_all",
+    "ansible_play_batch",
+    "ansible_play_name",
+    "playbook_dir",
+    "inventory_dir",
+    "role_name",
+    "ansible_role_name",
+    "role_path",
+    "role_names",
+    "ansible_role_names",
+    "ansible_play_role_names",
+    "ansible_parent_role_names",
+    "ansible_parent_role_paths",
+    "ansible_check_mode",
+    "ansible_diff_mode",
+    "ansible_version",
+    "ansible_verbosity",
+    "ansible_run_tags",
+    "ansible_skip_tags",
+    "ansible_search_path",
+];
+
+pub(super) fn get(scope: &TaskScope, name: &str) -> Option<Value> {
+    let frame = &scope.frame;
+    let (world, host) = (&frame.world, &frame.host.name);
+    let task = frame.task.as_ref();
+    let role = task.and_then(|t| t.role.as_ref());
+    Some(match name {
+        "inventory_hostname" => Value::from(host.as_str()),
+        "inventory_hostname_short" => Value::from(host.split('.').next().unwrap_or(host)),
+        "group_names" => {
+            let mut groups = world.with_inventory(|i| groups_of(i, host));
+            groups.retain(|g| g != "all");
+            groups.sort();
+            groups.into_iter().map(Value::from).collect()
+        }
+        "groups" => world.with_inventory(|inventory| {
+            Value::from_pairs(inventory.groups.keys().map(|g| {
+                let hosts = super::hosts::of_group(inventory, g);
+                (Value::from(g.as_str()), hosts.into_iter().map(Value::from).collect::<Value>())
+            }))
+        }),
+        "hostvars" => HostVars::value(scope),
+        "play_hosts" | "ansible_play_batch" => {
+            let run = frame.run.as_ref()?;
+            run.batch.iter().filter(|h| world.host(h).data().alive()).map(|h| Value::from(h.as_str())).collect()
+        }
+        "ansible_play_hosts" => {
+            let run = frame.run.as_ref()?;
+            run.all.iter().filter(|h| world.host(h).data().alive()).map(|h| Value::from(h.as_str())).collect()
+        }
+        "ansible_play_hosts_all" => frame.run.as_ref()?.all.iter().map(|h| Value::from(h.as_str())).collect(),
+        "ansible_play_name" => Value::from(frame.run.as_ref()?.play.name.clone().unwrap_or_default()),
+        "playbook_dir" => {
+            let dir = task.map(|t| &t.playbook_dir).or_else(|| frame.run.as_ref().map(|r| &r.play.directory))?;
+            Value::from(absolute(dir))
+        }
+        "inventory_dir" => Value::from(absolute(&world.with_inventory(|i| i.directory.clone())?)),
+        "role_name" | "ansible_role_name" => Value::from(role?.name.as_str()),
+        "role_path" => Value::from(absolute(&role?.directory)),
+        "role_names" | "ansible_role_names" | "ansible_play_role_names" => {
+            frame.run.as_ref()?.play.roles.iter().map(|r| Value::from(r.name.as_str())).collect()
+        }
+        "ansible_parent_role_names" => role?.parents.iter().rev().map(|(n, _)| Value::from(n.as_str())).collect(),
+        "ansible_parent_role_paths" => role?.parents.iter().rev().map(|(_, p)| Value::from(absolute(p))).collect(),
+        "ansible_check_mode" => Value::from(check_mode(scope)),
+        "ansible_diff_mode" => Value::from(world.options.diff),
+        "ansible_verbosity" => Value::from(world.options.verbosity),
+        "ansible_run_tags" => {
+            let tags = &world.options.tags;
+            if tags.is_empty() { Value::from(vec!["all"]) } else { tags.iter().map(|t| Value::from(t.as_str())).collect() }
+        }
+        "ansible_skip_tags" => world.options.skip_tags.iter().map(|t| Value::from(t.as_str())).collect(),
+        "ansible_version" => Value::from_pairs([
+            ("full", Value::from("2.19.0")),
+            ("string", Value::from("2.19.0")),
+            ("major", Value::from(2)),
+            ("minor", Value::from(19)),
+            ("revision", Value::from(0)),
+        ]),
+        "ansible_search_path" => super::files::search_dirs(task?).into_iter().map(|p| Value::from(absolute(&p))).collect(),
+        _ => return None,
+    })
+}
+
+/// Whether a task may only look: its own `check_mode`, else the run's.
+pub(super) fn check_mode(scope: &TaskScope) -> bool {
+    let own = scope.frame.task.as_ref().and_then(|t| t.keywords.check_mode.as_ref());
+    // A template here would read this very variable: literals only.
+    own.and_then(|raw| super::value::as_bool(&raw.value)).unwrap_or(scope.frame.world.options.check)
+}
+
+fn absolute(path: &std::path::Path) -> String {
+    if path.starts_with(crate::playbook::EMBEDDED) {
+        return path.display().to_string();
+    }
+    std::path::absolute(if path.as_os_str().is_empty() { std::path::Path::new(".") } else { path })
+        .unwrap_or_else(|_| path.to_owned())
+        .display()
+        .to_string()
+}

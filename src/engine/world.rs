@@ -1,0 +1,226 @@
+//! What all hosts of a run share, and what is known about each host.
+
+use super::{Connector, RunOptions, Services, Shell};
+use crate::{
+    event::{Counts, Events},
+    inventory::{Inventory, Raw, RawVars},
+    playbook::{Entries, LoadOptions, LoadedRole},
+    template::Templar,
+};
+use indexmap::IndexMap;
+use minijinja::Value;
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+};
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+/// Locks, whoever may have panicked before.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The run.
+pub(super) struct World {
+    pub(super) templar: Templar,
+    pub(super) load: LoadOptions,
+    pub(super) options: RunOptions,
+    pub(super) events: Events,
+    pub(super) cancel: CancellationToken,
+    pub(super) connector: Arc<dyn Connector>,
+    pub(super) services: Arc<dyn Services>,
+    pub(super) inventory: RwLock<Inventory>,
+    hosts: RwLock<HashMap<String, Arc<Host>>>,
+    /// Dynamic includes by task and file: all hosts share what was loaded, numbers included.
+    pub(super) includes: Mutex<HashMap<(u32, PathBuf), Result<Entries, String>>>,
+    /// The same for roles.
+    pub(super) roles: Mutex<HashMap<(u32, String), Result<Arc<LoadedRole>, String>>>,
+    /// The same for files of variables.
+    pub(super) var_files: Mutex<HashMap<PathBuf, Result<RawVars, String>>>,
+    /// Shells that nobody uses just now, by host and user.
+    pub(super) idle: Mutex<HashMap<(String, String), Vec<Arc<dyn Shell>>>>,
+    pub(super) forks: Semaphore,
+    pub(super) throttles: Mutex<HashMap<u32, Arc<Semaphore>>>,
+    /// Ticks whenever something happened that another host may wait for.
+    pub(super) tick: watch::Sender<u64>,
+    /// Warnings said once.
+    warned: Mutex<HashSet<String>>,
+}
+
+/// What is known about a host.
+pub(super) struct Host {
+    pub(super) name: String,
+    pub(super) data: Mutex<HostData>,
+}
+
+/// See [`Host`].
+#[derive(Default)]
+pub(super) struct HostData {
+    /// Inventory variables of the host and its groups, merged.
+    pub(super) base: Arc<RawVars>,
+    /// Facts without prefix.
+    pub(super) facts: IndexMap<String, Value>,
+    /// Facts that were asked for, whether or not the host has them.
+    pub(super) asked: BTreeSet<String>,
+    /// All facts were asked for.
+    pub(super) asked_all: bool,
+    /// Facts may be gathered for templates: `gather_facts` or `setup` has run.
+    pub(super) facts_on: bool,
+    /// `include_vars`.
+    pub(super) included: RawVars,
+    /// `set_fact` and `register`.
+    pub(super) set: IndexMap<String, Value>,
+    pub(super) counts: Counts,
+    /// It was in a play.
+    pub(super) touched: bool,
+    pub(super) failed: Option<String>,
+    pub(super) unreachable: Option<String>,
+    /// It will not set anything any more in this group of plays.
+    pub(super) done: bool,
+}
+
+impl HostData {
+    /// Still takes part.
+    pub(super) fn alive(&self) -> bool {
+        self.failed.is_none() && self.unreachable.is_none()
+    }
+}
+
+impl Host {
+    pub(super) fn data(&self) -> MutexGuard<'_, HostData> {
+        lock(&self.data)
+    }
+}
+
+impl World {
+    #[expect(clippy::too_many_arguments, reason = "called once, by the way in")]
+    pub(super) fn new(
+        load: LoadOptions,
+        options: RunOptions,
+        inventory: Inventory,
+        connector: Arc<dyn Connector>,
+        services: Arc<dyn Services>,
+        events: Events,
+        cancel: CancellationToken,
+        templar: Templar,
+    ) -> Arc<Self> {
+        let forks = Semaphore::new(options.forks.max(1));
+        Arc::new(Self {
+            templar,
+            load,
+            options,
+            events,
+            cancel,
+            connector,
+            services,
+            inventory: RwLock::new(inventory),
+            hosts: RwLock::default(),
+            includes: Mutex::default(),
+            roles: Mutex::default(),
+            var_files: Mutex::default(),
+            idle: Mutex::default(),
+            forks,
+            throttles: Mutex::default(),
+            tick: watch::Sender::new(0),
+            warned: Mutex::default(),
+        })
+    }
+
+    /// A host, known to the inventory or not.
+    pub(super) fn host(&self, name: &str) -> Arc<Host> {
+        if let Some(host) = self.known(name) {
+            return host;
+        }
+        let base = Arc::new(self.with_inventory(|i| merged_vars(i, name)));
+        let mut hosts = self.hosts.write().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(Host { name: name.to_owned(), data: Mutex::new(HostData { base, ..HostData::default() }) });
+        Arc::clone(hosts.entry(name.to_owned()).or_insert_with(new))
+    }
+
+    fn known(&self, name: &str) -> Option<Arc<Host>> {
+        self.hosts.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    pub(super) fn with_inventory<T>(&self, f: impl FnOnce(&Inventory) -> T) -> T {
+        f(&self.inventory.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes the inventory and what hosts get from it.
+    pub(super) fn change_inventory(&self, f: impl FnOnce(&mut Inventory)) {
+        f(&mut self.inventory.write().unwrap_or_else(PoisonError::into_inner));
+        let hosts: Vec<Arc<Host>> = self.hosts.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        for host in hosts {
+            let base = Arc::new(self.with_inventory(|i| merged_vars(i, &host.name)));
+            host.data().base = base;
+        }
+        self.changed();
+    }
+
+    /// Says that something happened that others may wait for.
+    pub(super) fn changed(&self) {
+        self.tick.send_modify(|n| *n = n.wrapping_add(1));
+    }
+
+    /// A warning, once.
+    pub(super) fn warn_once(&self, message: &str) {
+        if lock(&self.warned).insert(message.to_owned()) {
+            self.events.warn(message);
+        }
+    }
+}
+
+/// Groups of a host, from `all` down: by depth, then priority, then name (ansible-core: inventory/group.py, vars/manager.py).
+pub(super) fn groups_of(inventory: &Inventory, host: &str) -> Vec<String> {
+    let mut mine: HashSet<&str> = inventory.groups.values().filter(|g| g.hosts.contains(host)).map(|g| g.name.as_str()).collect();
+    loop {
+        let above: Vec<&str> = inventory
+            .groups
+            .values()
+            .filter(|g| !mine.contains(g.name.as_str()) && g.children.iter().any(|c| mine.contains(c.as_str())))
+            .map(|g| g.name.as_str())
+            .collect();
+        if above.is_empty() {
+            break;
+        }
+        mine.extend(above);
+    }
+    if inventory.hosts.contains_key(host) {
+        mine.insert("all");
+    }
+    let mut out: Vec<(usize, i64, &str)> = mine.into_iter().map(|g| (depth(inventory, g, 0), inventory.groups.get(g).map_or(1, |x| x.priority), g)).collect();
+    out.sort_unstable();
+    out.into_iter().map(|(.., g)| g.to_owned()).collect()
+}
+
+fn depth(inventory: &Inventory, group: &str, level: usize) -> usize {
+    if group == "all" || level > 50 {
+        return 0;
+    }
+    let parents = inventory.groups.values().filter(|g| g.children.contains(group));
+    1 + parents.map(|p| depth(inventory, &p.name, level + 1)).max().unwrap_or(0)
+}
+
+fn merged_vars(inventory: &Inventory, host: &str) -> RawVars {
+    let mut vars = RawVars::new();
+    let mut add = |more: &RawVars| vars.extend(more.iter().map(|(k, v): (&String, &Raw)| (k.clone(), v.clone())));
+    for group in groups_of(inventory, host) {
+        if let Some(group) = inventory.groups.get(&group) {
+            add(&group.vars);
+        }
+    }
+    match inventory.hosts.get(host) {
+        Some(host) => add(&host.vars),
+        None => {
+            // A name that the inventory does not have is this machine, or a delegate with the variables of `all`.
+            if let Some(all) = inventory.groups.get("all") {
+                add(&all.vars);
+            }
+            if matches!(host, "localhost" | "127.0.0.1" | "::1") {
+                vars.insert("ansible_connection".to_owned(), Raw { value: Value::from("local"), span: None });
+            }
+        }
+    }
+    vars
+}
