@@ -53,8 +53,23 @@ fn analyse(world: &World, task: &Task) -> Analysis {
     let mut value = |v: &Value| reads.merge(&templar.free_variables(v));
     let k = &task.keywords;
     let raws = [
-        &k.become_, &k.become_user, &k.become_flags, &k.remote_user, &k.connection, &k.port, &k.ignore_errors, &k.no_log, &k.delegate_to,
-        &k.delegate_facts, &k.run_once, &k.timeout, &k.throttle, &task.retries, &task.delay, &task.args.free_form, &task.args.dynamic,
+        &k.become_,
+        &k.become_user,
+        &k.become_flags,
+        &k.remote_user,
+        &k.connection,
+        &k.port,
+        &k.ignore_errors,
+        &k.no_log,
+        &k.delegate_to,
+        &k.delegate_facts,
+        &k.run_once,
+        &k.timeout,
+        &k.throttle,
+        &task.retries,
+        &task.delay,
+        &task.args.free_form,
+        &task.args.dynamic,
     ];
     raws.into_iter().flatten().chain(&k.environment).chain(&k.module_defaults).for_each(|r| value(&r.value));
     if let Some(l) = &task.loop_ {
@@ -88,7 +103,9 @@ fn analyse(world: &World, task: &Task) -> Analysis {
     if let Some(l) = &task.loop_ {
         // The item itself comes from the loop.
         reads.names.remove(&l.var);
-        l.index_var.iter().for_each(|n| drop(reads.names.remove(n)));
+        l.index_var.iter().for_each(|n| {
+            reads.names.remove(n);
+        });
     }
     let mut writes: BTreeSet<String> = task.register.iter().cloned().collect();
     let mut writes_facts = FACTS.contains(&task.action.name());

@@ -83,7 +83,7 @@ impl Runner {
         let Some(target) = batch.target.clone() else { return };
         let (mut program, mut steps, mut queue) = (Program::default(), Vec::new(), std::collections::VecDeque::new());
         for (number, mut entry) in batch.entries.into_iter().enumerate() {
-            let results = Results::new(&entry.planned);
+            let results = Results::new(&self.world, &entry.planned);
             // A file that is edited twice by one task: the later items are looked at after the earlier ones.
             let check = magic::check_mode(&entry.planned.scope);
             let keep_going = entry.planned.keeps_going();
@@ -307,7 +307,11 @@ impl Runner {
             data.counts.ignored += 1;
             drop(data);
             if let Some(name) = &planned.task.register {
-                let value = minijinja::Value::from_pairs([("unreachable", minijinja::Value::from(true)), ("msg", why.into()), ("changed", false.into())]);
+                let value = minijinja::Value::from_pairs([
+                    ("unreachable", minijinja::Value::from(true)),
+                    ("msg", why.into()),
+                    ("changed", false.into()),
+                ]);
                 self.set([(name.clone(), value)]);
             }
             self.consume(&Arc::clone(&planned.task));

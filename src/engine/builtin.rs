@@ -11,7 +11,7 @@ use crate::{
     inventory::RawVars,
     modules::{Control, TaskResult},
     playbook::{Builtin, Condition, Loader, Task},
-    template::{Kind, Scope},
+    template::Kind,
 };
 use minijinja::Value;
 use std::{path::Path, sync::Arc};
@@ -52,13 +52,8 @@ pub(super) fn work(world: &World, task: &Arc<Task>, builtin: Builtin, scope: &Ta
         Builtin::Meta => {
             Ok(ItemWork::Control(Control::Meta(task.args.free_form.as_ref().map(|r| value::as_text(&r.value)).unwrap_or_default())))
         }
-        Builtin::IncludeTasks | Builtin::IncludeRole => {
-            let mut args = plan::args(world, task, scope)?.named;
-            args.shift_remove("apply");
-            Ok(ItemWork::Control(Control::Kube { action: builtin.name().to_owned(), args }))
-        }
-        Builtin::ImportTasks | Builtin::ImportRole => {
-            Err(Obstacle::Failed(TaskResult::failure("an import was left over after loading, which is a bug in kubewright")))
+        Builtin::IncludeTasks | Builtin::IncludeRole | Builtin::ImportTasks | Builtin::ImportRole => {
+            Err(Obstacle::Failed(TaskResult::failure("an include was taken for a module, which is a bug in kubewright")))
         }
     }
 }
@@ -71,7 +66,8 @@ fn set_fact(world: &World, task: &Task, scope: &TaskScope) -> Result<TaskResult,
             result.fields.insert("_cacheable".to_owned(), value);
             continue;
         }
-        let valid = name.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_') && name.chars().all(|c| c.is_alphanumeric() || c == '_');
+        let valid =
+            name.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_') && name.chars().all(|c| c.is_alphanumeric() || c == '_');
         if !valid {
             return Err(Obstacle::Failed(TaskResult::failure(format!(
                 "The variable name '{name}' is not valid. Variables must start with a letter or underscore character, and contain only letters, numbers and underscores."
@@ -158,7 +154,8 @@ fn include_vars(world: &World, task: &Arc<Task>, scope: &TaskScope) -> Result<It
         let base = files::find(world, task, "vars", &dir).map_err(failed)?;
         let depth = args.get("depth").and_then(value::as_number).unwrap_or(0.0) as usize;
         let matching = text("files_matching").map(|p| regex::Regex::new(&p)).transpose().map_err(|e| failed(e.to_string()))?;
-        let extensions = args.get("extensions").map_or_else(|| vec!["yaml".to_owned(), "yml".to_owned(), "json".to_owned()], value::as_texts);
+        let extensions =
+            args.get("extensions").map_or_else(|| vec!["yaml".to_owned(), "yml".to_owned(), "json".to_owned()], value::as_texts);
         let ignored = args.get("ignore_files").map(value::as_texts).unwrap_or_default();
         for path in world.load.files.tree(&base) {
             let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! Facts: which there are, and the step that gathers those that are asked for.
 
-use crate::session::ProgramStep;
+use crate::modules::Step;
 use std::collections::BTreeSet;
 
 /// Whether a name (without `ansible_`) is a fact that can be gathered.
@@ -10,7 +10,7 @@ pub(super) fn is_known(name: &str) -> bool {
 }
 
 /// The step that gathers facts; an empty set is all of them.
-pub(super) fn step(id: u32, names: &BTreeSet<String>) -> Option<ProgramStep> {
-    let _ = (id, names);
+pub(super) fn step(names: &BTreeSet<String>) -> Option<Step> {
+    let _ = names;
     None
 }

@@ -2,7 +2,6 @@
 
 use super::{play::Position, scope::Locals};
 use crate::playbook::{Block, Entries, Entry, Task};
-use minijinja::Value;
 use std::sync::Arc;
 
 /// One list being gone through.
@@ -37,7 +36,6 @@ pub(super) enum Section {
 /// A task that failed and what it said.
 pub(super) struct Failure {
     pub(super) task: Arc<Task>,
-    pub(super) result: Value,
     pub(super) message: String,
 }
 

@@ -36,7 +36,7 @@ pub(super) fn with(world: &World, name: &str, terms: &[Value], scope: &dyn Scope
     };
     if short == "inventory_hostnames" {
         let patterns: Vec<String> = terms.iter().map(value::as_text).collect();
-        let hosts = world.with_inventory(|i| super::hosts::select(i, &patterns.join(",")))?;
+        let hosts = world.with_inventory(|i| i.select(&patterns.join(","))).map_err(|e| e.to_string())?;
         return Ok(hosts.into_iter().map(Value::from).collect());
     }
     lookups.lookup(short, terms, &[], scope)
@@ -55,10 +55,9 @@ fn flatten(value: &Value, out: &mut Vec<Value>) {
 
 impl EngineLookups {
     fn search(&self, scope: &dyn Scope, kind: &str, name: &str) -> Option<PathBuf> {
-        let name = name.strip_prefix("~/").map_or_else(
-            || PathBuf::from(name),
-            |rest| std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default().join(rest),
-        );
+        let name = name
+            .strip_prefix("~/")
+            .map_or_else(|| PathBuf::from(name), |rest| std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default().join(rest));
         if name.is_absolute() || name.starts_with(EMBEDDED) {
             return (self.files.is_file(&name) || self.files.is_dir(&name)).then_some(name);
         }
@@ -94,7 +93,8 @@ impl EngineLookups {
             }
         }
         for (file, paths) in &candidates {
-            let names: Vec<String> = if paths.is_empty() { vec![file.clone()] } else { paths.iter().map(|p| format!("{p}/{file}")).collect() };
+            let names: Vec<String> =
+                if paths.is_empty() { vec![file.clone()] } else { paths.iter().map(|p| format!("{p}/{file}")).collect() };
             for name in names {
                 for kind in ["files", "templates", "vars", "tasks"] {
                     if let Some(path) = self.search(scope, kind, &name) {
@@ -114,7 +114,8 @@ impl EngineLookups {
         let mut out = Vec::new();
         for term in terms {
             let pattern = PathBuf::from(value::as_text(term));
-            let (dir, name) = (pattern.parent().unwrap_or_else(|| Path::new("")), pattern.file_name().unwrap_or_default().to_string_lossy().into_owned());
+            let (dir, name) =
+                (pattern.parent().unwrap_or_else(|| Path::new("")), pattern.file_name().unwrap_or_default().to_string_lossy().into_owned());
             let dir = if dir.as_os_str().is_empty() { ".".to_owned() } else { dir.display().to_string() };
             let Some(dir) = self.search(scope, "files", &dir) else { continue };
             let matcher = glob(&name);
@@ -156,7 +157,11 @@ pub(super) fn glob(pattern: &str) -> Option<regex::Regex> {
 fn command(text: &str) -> Result<String, String> {
     let output = std::process::Command::new("/bin/sh").arg("-c").arg(text).output().map_err(|e| e.to_string())?;
     if !output.status.success() {
-        return Err(format!("`{text}` exited with {}: {}", output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).trim()));
+        return Err(format!(
+            "`{text}` exited with {}: {}",
+            output.status.code().unwrap_or(-1),
+            String::from_utf8_lossy(&output.stderr).trim()
+        ));
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned())
 }
@@ -186,7 +191,10 @@ impl Lookups for EngineLookups {
                 let mut rows: Vec<Vec<Value>> = vec![Vec::new()];
                 for term in terms {
                     let choices = items(term).unwrap_or_else(|| vec![term.clone()]);
-                    rows = rows.iter().flat_map(|row| choices.iter().map(|c| [row.as_slice(), std::slice::from_ref(c)].concat()).collect::<Vec<_>>()).collect();
+                    rows = rows
+                        .iter()
+                        .flat_map(|row| choices.iter().map(|c| [row.as_slice(), std::slice::from_ref(c)].concat()).collect::<Vec<_>>())
+                        .collect();
                 }
                 Ok(rows.into_iter().map(Value::from).collect())
             }
@@ -202,7 +210,9 @@ impl Lookups for EngineLookups {
                 use rand::seq::IndexedRandom;
                 Ok(terms.choose(&mut rand::rng()).cloned().into_iter().collect())
             }
-            "env" => each(&|t| Ok(std::env::var(t).map(Value::from).unwrap_or_else(|_| option("default").unwrap_or_else(|| Value::from(""))))),
+            "env" => {
+                each(&|t| Ok(std::env::var(t).map(Value::from).unwrap_or_else(|_| option("default").unwrap_or_else(|| Value::from("")))))
+            }
             "file" => each(&|t| {
                 let path = self.search(scope, "files", t).ok_or_else(|| format!("could not locate file in lookup: {t}"))?;
                 let text = self.text(&path)?;
@@ -211,7 +221,8 @@ impl Lookups for EngineLookups {
                 Ok(Value::from(if strip("lstrip", false) { text.trim_start() } else { text }))
             }),
             "template" => each(&|t| {
-                let path = self.search(scope, "templates", t).ok_or_else(|| format!("the template file {t} could not be found for the lookup"))?;
+                let path =
+                    self.search(scope, "templates", t).ok_or_else(|| format!("the template file {t} could not be found for the lookup"))?;
                 let file = TemplateFile::new(path.display().to_string(), self.text(&path)?);
                 let templar = self.templar.get().ok_or("no templates here")?;
                 templar.render_file(&file, scope).map(Value::from).map_err(|e| e.to_string())

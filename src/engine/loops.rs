@@ -1,6 +1,10 @@
 //! What `loop` and `with_…` go over.
 
-use super::{lookups, scope::{Locals, TaskScope}, world::World};
+use super::{
+    lookups,
+    scope::{Locals, TaskScope},
+    world::World,
+};
 use crate::{
     playbook::Loop,
     template::{Kind, TemplateError},
@@ -15,8 +19,12 @@ pub(super) fn values(world: &World, scope: &TaskScope, looping: &Loop) -> Result
         _ => world.templar.render_value(&looping.over.value, scope)?,
     };
     match &looping.lookup {
-        None if matches!(over.kind(), ValueKind::Seq | ValueKind::Iterable) => Ok(over.try_iter().map(Iterator::collect).unwrap_or_default()),
-        None => Err(TemplateError::new(Kind::Other, format!("Invalid data passed to 'loop', it requires a list, got this instead: {over}"))),
+        None if matches!(over.kind(), ValueKind::Seq | ValueKind::Iterable) => {
+            Ok(over.try_iter().map(Iterator::collect).unwrap_or_default())
+        }
+        None => {
+            Err(TemplateError::new(Kind::Other, format!("Invalid data passed to 'loop', it requires a list, got this instead: {over}")))
+        }
         Some(name) => {
             let terms: Vec<Value> = match over.kind() {
                 ValueKind::Seq | ValueKind::Iterable => over.try_iter().map(Iterator::collect).unwrap_or_default(),

@@ -1,9 +1,6 @@
 //! Magic variables (ansible-core: vars/manager.py `_get_magic_variables`).
 
-use super::{
-    scope::{HostVars, TaskScope},
-    world::groups_of,
-};
+use super::scope::{HostVars, TaskScope};
 use minijinja::Value;
 
 /// Their names, for `vars`.
@@ -45,17 +42,10 @@ pub(super) fn get(scope: &TaskScope, name: &str) -> Option<Value> {
     Some(match name {
         "inventory_hostname" => Value::from(host.as_str()),
         "inventory_hostname_short" => Value::from(host.split('.').next().unwrap_or(host)),
-        "group_names" => {
-            let mut groups = world.with_inventory(|i| groups_of(i, host));
-            groups.retain(|g| g != "all");
-            groups.sort();
-            groups.into_iter().map(Value::from).collect()
-        }
+        "group_names" => world.with_inventory(|i| i.group_names(host).into_iter().map(Value::from).collect()),
         "groups" => world.with_inventory(|inventory| {
-            Value::from_pairs(inventory.groups.keys().map(|g| {
-                let hosts = super::hosts::of_group(inventory, g);
-                (Value::from(g.as_str()), hosts.into_iter().map(Value::from).collect::<Value>())
-            }))
+            let groups = inventory.groups_dict().into_iter();
+            Value::from_pairs(groups.map(|(name, hosts)| (Value::from(name), hosts.into_iter().map(Value::from).collect::<Value>())))
         }),
         "hostvars" => HostVars::value(scope),
         "play_hosts" | "ansible_play_batch" => {

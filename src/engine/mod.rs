@@ -1,1 +1,40 @@
-//! TODO
+//! Runs playbooks: each host walks through the tasks as far ahead as is known, in programs of many tasks; what can be
+//! observed between hosts stays in Ansible's order.
+//!
+//! - [`run`]: plays, batches of hosts, independent groups; `runner`: one host, from program to program.
+//! - `plan`: a task thought through (loop, conditions, arguments → work); `analysis`: what it reads and writes.
+//! - `batch`: many tasks as one program; `solo`: one task by itself; `include`, `control`, `builtin`: the engine's own.
+//! - `settle`: results, registers, handlers, counts, events; `level`: blocks, rescue, always, includes, handlers as a stack.
+//! - `scope`: variables by precedence; `world`: what hosts share; `play`: who waits for whom.
+
+mod analysis;
+mod batch;
+mod builtin;
+mod connect;
+mod connector;
+mod control;
+mod facts;
+mod files;
+mod gather;
+mod include;
+mod level;
+mod lookups;
+mod loops;
+mod magic;
+mod plan;
+mod play;
+mod run;
+mod runner;
+mod scope;
+mod settle;
+mod solo;
+mod tags;
+#[cfg(test)]
+mod tests;
+mod types;
+mod value;
+mod world;
+
+pub use connector::{LoginDefaults, Network, endpoint};
+pub use run::{Run, run};
+pub use types::*;

@@ -2,7 +2,6 @@
 //! Nothing here has an effect; where something is not known yet, the caller gets it and asks again.
 
 use super::{
-    analysis::{self, Analysis},
     builtin, facts, files, loops, magic,
     scope::{Locals, TaskScope, Wants},
     value,
@@ -10,7 +9,7 @@ use super::{
 };
 use crate::{
     inventory::{Raw, RawVars},
-    modules::{Args, Control, Edit, Env, LocalFile, Step, TaskResult, Work},
+    modules::{self, Args, Control, Edit, Env, LocalFile, Step, TaskResult, Work},
     playbook::{Action, Condition, Task},
     template::{Kind, Scope, Templar, TemplateError, TemplateFile},
 };
@@ -21,7 +20,6 @@ use std::sync::Arc;
 /// A task ready to be run.
 pub(super) struct Planned {
     pub(super) task: Arc<Task>,
-    pub(super) analysis: Arc<Analysis>,
     pub(super) name: String,
     pub(super) scope: Arc<TaskScope>,
     pub(super) items: Vec<Item>,
@@ -87,7 +85,11 @@ pub(super) fn flag(world: &World, scope: &dyn Scope, raw: Option<&Raw>) -> Resul
 }
 
 /// The first condition that is false.
-pub(super) fn first_false<'c>(world: &World, scope: &dyn Scope, conditions: &'c [Condition]) -> Result<Option<&'c Condition>, TemplateError> {
+pub(super) fn first_false<'c>(
+    world: &World,
+    scope: &dyn Scope,
+    conditions: &'c [Condition],
+) -> Result<Option<&'c Condition>, TemplateError> {
     for condition in conditions {
         let (truth, warning) = world.templar.condition(&condition.text, scope)?;
         if let Some(warning) = warning {
@@ -110,7 +112,6 @@ pub(super) fn plan(world: &World, task: &Arc<Task>, scope: Arc<TaskScope>) -> Re
         Err(_) => task.title(),
     };
     let mut planned = Planned {
-        analysis: analysis::of(world, task),
         task: Arc::clone(task),
         name,
         scope,
@@ -286,7 +287,7 @@ fn module_work(world: &World, task: &Arc<Task>, def: &'static crate::modules::Mo
         render: &render,
         environment: &environment,
     };
-    match (def.compile)(&args, &env) {
+    match modules::compile(def, &args, &env) {
         Ok(Work::Sh(step)) => Ok(ItemWork::Step(step)),
         Ok(Work::Edit(edit)) => Ok(ItemWork::Edit(edit)),
         Ok(Work::Here(result)) => Ok(ItemWork::Done(result, Effect::None)),

@@ -22,9 +22,9 @@ pub(super) type Position = Vec<u32>;
 /// What one host found out for all, by `run_once`.
 #[derive(Clone, Default)]
 pub(super) struct Once {
+    /// It failed there.
     pub(super) failed: Option<String>,
-    pub(super) registered: Option<(String, Value)>,
-    pub(super) facts: IndexMap<String, Value>,
+    /// What it set: registered results and facts.
     pub(super) set: IndexMap<String, Value>,
 }
 

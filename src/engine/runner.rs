@@ -47,6 +47,8 @@ pub(super) struct Runner {
 /// What to do next.
 enum Todo {
     Batch(Batch),
+    /// All is settled already: look again.
+    Again,
     Solo(Arc<Task>, Arc<TaskScope>),
     Wants(Wants),
     /// Others must come to this position first.
@@ -108,6 +110,7 @@ impl Runner {
                 continue;
             }
             match self.next() {
+                Todo::Again => {}
                 Todo::Batch(batch) => self.execute(batch).await,
                 Todo::Solo(task, scope) => self.solo(task, scope).await,
                 Todo::Wants(wants) => self.provide(wants).await,
@@ -152,7 +155,7 @@ impl Runner {
     }
 
     /// Puts the notified handlers on the stack.
-    fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         if self.notified.is_empty() {
             return;
         }
@@ -180,14 +183,19 @@ impl Runner {
                     continue;
                 }
                 Entry::Block(block) => {
-                    let level = Level::new(Arc::clone(&block.body), self.stack.locals(), Kind::Block(block, super::level::Section::Body, None));
+                    let level =
+                        Level::new(Arc::clone(&block.body), self.stack.locals(), Kind::Block(block, super::level::Section::Body, None));
                     self.stack.push(level);
                     continue;
                 }
                 Entry::Flush if batch.notifies() => return Todo::Batch(batch),
                 Entry::Flush => {
                     // Handlers stand below the flush: it is passed when they are through.
-                    if self.notified.is_empty() { self.stack.advance() } else { self.flush() }
+                    if self.notified.is_empty() {
+                        self.stack.advance()
+                    } else {
+                        self.flush()
+                    }
                     continue;
                 }
                 Entry::Task(task) => task,
@@ -229,7 +237,7 @@ impl Runner {
                 self.settle_known(planned, snapshot);
                 if ordered || self.dead || self.run.lockstep() {
                     self.sync_next = true;
-                    return Todo::Batch(Batch::default());
+                    return Todo::Again;
                 }
                 continue;
             }
@@ -243,7 +251,7 @@ impl Runner {
                     let snapshot = self.stack.clone();
                     self.consume(&task);
                     self.settle_known(planned, snapshot);
-                    return Todo::Batch(Batch::default());
+                    return Todo::Again;
                 }
             };
             if !batch.takes(&planned, &target) {
@@ -285,7 +293,8 @@ impl Runner {
         if self.waiting_for_start {
             let wanted = self.world.options.start_at_task.as_deref().unwrap_or_default();
             let title = task.title();
-            let fits = title == wanted || task.name.as_deref() == Some(wanted) || super::lookups::glob(wanted).is_some_and(|g| g.is_match(&title));
+            let fits =
+                title == wanted || task.name.as_deref() == Some(wanted) || super::lookups::glob(wanted).is_some_and(|g| g.is_match(&title));
             if !fits {
                 return true;
             }
@@ -312,7 +321,7 @@ impl Runner {
     }
 
     /// A variable of another host, or facts: what could not be known before.
-    async fn provide(&mut self, wants: Wants) {
+    pub(super) async fn provide(&mut self, wants: Wants) {
         if !wants.facts.is_empty() || wants.all_facts {
             return self.gather(wants).await;
         }
@@ -322,7 +331,9 @@ impl Runner {
         loop {
             {
                 let data = other.data();
-                if data.set.contains_key(&variable) || data.included.contains_key(&variable) || data.facts.contains_key(variable.trim_start_matches("ansible_"))
+                if data.set.contains_key(&variable)
+                    || data.included.contains_key(&variable)
+                    || data.facts.contains_key(variable.trim_start_matches("ansible_"))
                 {
                     return;
                 }
@@ -341,9 +352,17 @@ impl Runner {
         }
     }
 
+    /// The task that comes next.
+    pub(super) fn next_task(&mut self) -> Option<Arc<Task>> {
+        match self.stack.next() {
+            Next::Entry(Entry::Task(task)) => Some(task),
+            _ => None,
+        }
+    }
+
     /// The task that comes next fails.
     pub(super) fn fail_here(&mut self, why: &str) {
-        if let Next::Entry(Entry::Task(task)) = self.stack.next() {
+        if let Some(task) = self.next_task() {
             let scope = Arc::new(self.scope(Some(&task), self.stack.locals()));
             let planned = Planned::bare(&self.world, &task, scope).failing(why.to_owned());
             let snapshot = self.stack.clone();

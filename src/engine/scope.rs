@@ -84,6 +84,11 @@ impl TaskScope {
         std::mem::take(&mut *lock(&self.wants))
     }
 
+    /// Whether something was asked for that is not there.
+    pub(super) fn wants_any(&self) -> bool {
+        lock(&self.wants).any()
+    }
+
     /// The same scope with more values.
     pub(super) fn with(&self, more: Locals) -> Self {
         let mut extra = more;
@@ -115,7 +120,9 @@ impl TaskScope {
             }
         }
         let role = frame.task.as_ref().and_then(|t| t.role.as_ref());
-        if let Some(found) = keywords.and_then(|k| raw(&k.vars)).or_else(|| role.and_then(|r| role_var(r, name, |r| &r.vars)).map(Found::Raw)) {
+        if let Some(found) =
+            keywords.and_then(|k| raw(&k.vars)).or_else(|| role.and_then(|r| role_var(r, name, |r| &r.vars)).map(Found::Raw))
+        {
             return Some(found);
         }
         let roles: Vec<&Arc<Role>> = frame.run.iter().flat_map(|r| &r.play.roles).chain(&frame.own.roles).collect();

@@ -30,12 +30,23 @@ pub(super) struct Results {
 }
 
 impl Results {
-    pub(super) fn new(planned: &Planned) -> Self {
-        let known = |item: &Item| match &item.work {
-            ItemWork::Done(result, _) => Some(result.clone()),
+    /// What is known already.
+    pub(super) fn new(world: &World, planned: &Planned) -> Self {
+        let known = |(number, item): (usize, &Item)| match &item.work {
+            ItemWork::Done(result, _) => Some(judge(world, planned, number, result.clone())),
             _ => None,
         };
-        Self { items: planned.items.iter().map(known).collect(), begun: None, read: Vec::new() }
+        Self { items: planned.items.iter().enumerate().map(known).collect(), begun: None, read: Vec::new() }
+    }
+
+    /// Nothing.
+    pub(super) fn empty() -> Self {
+        Self { items: Vec::new(), begun: None, read: Vec::new() }
+    }
+
+    /// One more, judged already.
+    pub(super) fn push(&mut self, result: TaskResult) {
+        self.items.push(Some(result));
     }
 
     pub(super) fn complete(&self) -> bool {
@@ -89,7 +100,8 @@ pub(super) fn judge(world: &World, planned: &Planned, item: usize, mut result: T
 
 /// A result as it is registered.
 pub(super) fn registered(result: &TaskResult) -> Value {
-    let mut map: IndexMap<String, Value> = result.fields.iter().filter(|(k, _)| !k.starts_with('_')).map(|(k, v)| (k.clone(), v.clone())).collect();
+    let mut map: IndexMap<String, Value> =
+        result.fields.iter().filter(|(k, _)| !k.starts_with('_')).map(|(k, v)| (k.clone(), v.clone())).collect();
     map.insert("changed".to_owned(), Value::from(result.changed));
     if result.skipped {
         map.insert("skipped".to_owned(), Value::from(true));
@@ -100,18 +112,23 @@ pub(super) fn registered(result: &TaskResult) -> Value {
         map.insert("msg".to_owned(), Value::from(msg.as_str()));
     }
     if !result.facts.is_empty() && !map.contains_key("ansible_facts") {
-        map.insert("ansible_facts".to_owned(), result.facts.iter().map(|(k, v)| (k.clone(), v.clone())).collect());
+        map.insert("ansible_facts".to_owned(), Value::from_pairs(result.facts.clone()));
     }
     if !result.warnings.is_empty() {
         map.insert("warnings".to_owned(), result.warnings.iter().map(|w| Value::from(w.as_str())).collect());
     }
     if !result.diff.is_empty() {
         let one = |d: &crate::event::Diff| {
-            Value::from_pairs([("before", d.before.as_str()), ("after", d.after.as_str()), ("before_header", d.subject.as_str()), ("after_header", d.subject.as_str())])
+            Value::from_pairs([
+                ("before", d.before.as_str()),
+                ("after", d.after.as_str()),
+                ("before_header", d.subject.as_str()),
+                ("after_header", d.subject.as_str()),
+            ])
         };
         map.insert("diff".to_owned(), result.diff.iter().map(one).collect());
     }
-    Value::from_iter(map)
+    Value::from_pairs(map)
 }
 
 /// All of a task in one: what is registered, and how it ended.
@@ -153,7 +170,7 @@ fn whole(planned: &Planned, results: &[TaskResult]) -> Whole {
         map.insert("failed", Value::from(failed));
     }
     let message = results.iter().find(|r| r.failed).and_then(message);
-    Whole { value: Value::from_iter(map), changed, failed, skipped, message }
+    Whole { value: Value::from_pairs(map), changed, failed, skipped, message }
 }
 
 fn message(result: &TaskResult) -> Option<String> {
@@ -168,7 +185,6 @@ impl Planned {
     /// A task of which nothing is known but that it is there.
     pub(super) fn bare(world: &World, task: &Arc<Task>, scope: Arc<TaskScope>) -> Self {
         Self {
-            analysis: super::analysis::of(world, task),
             name: world.templar.render(&task.title(), &*scope).map_or_else(|_| task.title(), |v| value::as_text(&v)),
             task: Arc::clone(task),
             scope,
@@ -204,13 +220,7 @@ impl Planned {
 impl Runner {
     /// A task whose results are known without a host.
     pub(super) fn settle_known(&mut self, planned: Planned, before: Stack) -> bool {
-        let mut results = Results::new(&planned);
-        for item in 0..planned.items.len() {
-            if let ItemWork::Done(result, _) = &planned.items[item].work {
-                let result = result.clone();
-                results.set(&self.world, &planned, item, result);
-            }
-        }
+        let results = Results::new(&self.world, &planned);
         self.settle(planned, results, before)
     }
 
@@ -241,7 +251,7 @@ impl Runner {
         if whole.changed && !whole.failed {
             if let Err(why) = self.notify(&planned) {
                 self.report(&planned, &whole, &results, Status::Failed, elapsed);
-                let failure = Failure { task, result: whole.value, message: why };
+                let failure = Failure { task, message: why };
                 self.host.data().counts.failed += 1;
                 self.lose(&failure);
                 return false;
@@ -293,7 +303,7 @@ impl Runner {
         self.stack = before;
         let rescued = self.stack.0.iter().any(|l| matches!(&l.kind, LevelKind::Block(b, Section::Body, _) if !b.rescue.is_empty()));
         let message = whole.message.clone().unwrap_or_else(|| "it failed".to_owned());
-        let failure = Arc::new(Failure { task: Arc::clone(task), result: whole.value.clone(), message });
+        let failure = Arc::new(Failure { task: Arc::clone(task), message });
         if rescued {
             self.host.data().counts.rescued += 1;
             let described = Value::from_pairs([
@@ -316,7 +326,9 @@ impl Runner {
             let wanted = self.world.templar.render_value(&raw.value, &*planned.scope).map_err(|e| e.to_string())?;
             for name in value::as_list(&wanted) {
                 if !self.notify_name(&name) {
-                    return Err(format!("The requested handler '{name}' was not found in either the main handlers list nor in the listening handlers list"));
+                    return Err(format!(
+                        "The requested handler '{name}' was not found in either the main handlers list nor in the listening handlers list"
+                    ));
                 }
             }
         }
@@ -334,7 +346,8 @@ impl Runner {
             } else {
                 own
             };
-            let qualified = handler.role.as_ref().is_some_and(|r| wanted == format!("{} : {own}", r.name) || wanted == format!("{}:{own}", r.name));
+            let qualified =
+                handler.role.as_ref().is_some_and(|r| wanted == format!("{} : {own}", r.name) || wanted == format!("{}:{own}", r.name));
             if own == wanted || qualified {
                 self.notified.insert(handler.number);
                 found = true;
@@ -351,7 +364,9 @@ impl Runner {
     }
 
     fn report(&self, planned: &Planned, whole: &Whole, results: &[TaskResult], status: Status, elapsed: Duration) {
-        let hidden = |text: Option<String>| if planned.no_log { text.map(|_| "the output has been hidden: 'no_log: true'".to_owned()) } else { text };
+        let hidden = |text: Option<String>| {
+            if planned.no_log { text.map(|_| "the output has been hidden: 'no_log: true'".to_owned()) } else { text }
+        };
         if planned.looped {
             for (item, result) in planned.items.iter().zip(results) {
                 let status = match result {
@@ -378,7 +393,9 @@ impl Runner {
             stderr: text(r, "stderr"),
         });
         let message = match status {
-            Status::Skipped => results.first().and_then(|r| r.fields.get("false_condition")).map(|c| format!("condition is false: {}", value::as_text(c))),
+            Status::Skipped => {
+                results.first().and_then(|r| r.fields.get("false_condition")).map(|c| format!("condition is false: {}", value::as_text(c)))
+            }
             _ if is_debug(&planned.task) && !planned.looped => debug_message(results.first()).or_else(|| whole.message.clone()),
             _ => whole.message.clone(),
         };

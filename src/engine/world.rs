@@ -3,8 +3,8 @@
 use super::{Connector, RunOptions, Services, Shell};
 use crate::{
     event::{Counts, Events},
-    inventory::{Inventory, Raw, RawVars},
-    playbook::{Entries, LoadOptions, LoadedRole},
+    inventory::{Inventory, RawVars},
+    playbook::{Entries, LoadOptions, LoadedRole, Prompt},
     template::Templar,
 };
 use indexmap::IndexMap;
@@ -45,6 +45,7 @@ pub(super) struct World {
     pub(super) throttles: Mutex<HashMap<u32, Arc<Semaphore>>>,
     /// Ticks whenever something happened that another host may wait for.
     pub(super) tick: watch::Sender<u64>,
+    answers: Mutex<HashMap<String, Value>>,
     /// Warnings said once.
     warned: Mutex<HashSet<String>>,
 }
@@ -95,17 +96,8 @@ impl Host {
 }
 
 impl World {
-    #[expect(clippy::too_many_arguments, reason = "called once, by the way in")]
-    pub(super) fn new(
-        load: LoadOptions,
-        options: RunOptions,
-        inventory: Inventory,
-        connector: Arc<dyn Connector>,
-        services: Arc<dyn Services>,
-        events: Events,
-        cancel: CancellationToken,
-        templar: Templar,
-    ) -> Arc<Self> {
+    pub(super) fn new(run: super::Run, inventory: Inventory, templar: Templar) -> Arc<Self> {
+        let super::Run { load, options, connector, services, events, cancel } = run;
         let forks = Semaphore::new(options.forks.max(1));
         Arc::new(Self {
             templar,
@@ -125,7 +117,25 @@ impl World {
             throttles: Mutex::default(),
             tick: watch::Sender::new(0),
             warned: Mutex::default(),
+            answers: Mutex::default(),
         })
+    }
+
+    /// Hosts that were met, in or out of the inventory.
+    pub(super) fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.hosts.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
+        names.sort();
+        names
+    }
+
+    /// The answer to a `vars_prompt`, asked once for all hosts.
+    pub(super) async fn answer(&self, prompt: &Prompt) -> Value {
+        if let Some(known) = lock(&self.answers).get(&prompt.name) {
+            return known.clone();
+        }
+        let said = self.services.ask(&prompt.prompt, !prompt.private).await.filter(|a| !a.is_empty());
+        let value = said.map(Value::from).or_else(|| prompt.default.clone()).unwrap_or_else(|| Value::from(""));
+        lock(&self.answers).entry(prompt.name.clone()).or_insert(value).clone()
     }
 
     /// A host, known to the inventory or not.
@@ -133,7 +143,7 @@ impl World {
         if let Some(host) = self.known(name) {
             return host;
         }
-        let base = Arc::new(self.with_inventory(|i| merged_vars(i, name)));
+        let base = Arc::new(self.with_inventory(|i| i.host_vars(name)));
         let mut hosts = self.hosts.write().unwrap_or_else(PoisonError::into_inner);
         let new = || Arc::new(Host { name: name.to_owned(), data: Mutex::new(HostData { base, ..HostData::default() }) });
         Arc::clone(hosts.entry(name.to_owned()).or_insert_with(new))
@@ -152,7 +162,7 @@ impl World {
         f(&mut self.inventory.write().unwrap_or_else(PoisonError::into_inner));
         let hosts: Vec<Arc<Host>> = self.hosts.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
         for host in hosts {
-            let base = Arc::new(self.with_inventory(|i| merged_vars(i, &host.name)));
+            let base = Arc::new(self.with_inventory(|i| i.host_vars(&host.name)));
             host.data().base = base;
         }
         self.changed();
@@ -169,58 +179,4 @@ impl World {
             self.events.warn(message);
         }
     }
-}
-
-/// Groups of a host, from `all` down: by depth, then priority, then name (ansible-core: inventory/group.py, vars/manager.py).
-pub(super) fn groups_of(inventory: &Inventory, host: &str) -> Vec<String> {
-    let mut mine: HashSet<&str> = inventory.groups.values().filter(|g| g.hosts.contains(host)).map(|g| g.name.as_str()).collect();
-    loop {
-        let above: Vec<&str> = inventory
-            .groups
-            .values()
-            .filter(|g| !mine.contains(g.name.as_str()) && g.children.iter().any(|c| mine.contains(c.as_str())))
-            .map(|g| g.name.as_str())
-            .collect();
-        if above.is_empty() {
-            break;
-        }
-        mine.extend(above);
-    }
-    if inventory.hosts.contains_key(host) {
-        mine.insert("all");
-    }
-    let mut out: Vec<(usize, i64, &str)> = mine.into_iter().map(|g| (depth(inventory, g, 0), inventory.groups.get(g).map_or(1, |x| x.priority), g)).collect();
-    out.sort_unstable();
-    out.into_iter().map(|(.., g)| g.to_owned()).collect()
-}
-
-fn depth(inventory: &Inventory, group: &str, level: usize) -> usize {
-    if group == "all" || level > 50 {
-        return 0;
-    }
-    let parents = inventory.groups.values().filter(|g| g.children.contains(group));
-    1 + parents.map(|p| depth(inventory, &p.name, level + 1)).max().unwrap_or(0)
-}
-
-fn merged_vars(inventory: &Inventory, host: &str) -> RawVars {
-    let mut vars = RawVars::new();
-    let mut add = |more: &RawVars| vars.extend(more.iter().map(|(k, v): (&String, &Raw)| (k.clone(), v.clone())));
-    for group in groups_of(inventory, host) {
-        if let Some(group) = inventory.groups.get(&group) {
-            add(&group.vars);
-        }
-    }
-    match inventory.hosts.get(host) {
-        Some(host) => add(&host.vars),
-        None => {
-            // A name that the inventory does not have is this machine, or a delegate with the variables of `all`.
-            if let Some(all) = inventory.groups.get("all") {
-                add(&all.vars);
-            }
-            if matches!(host, "localhost" | "127.0.0.1" | "::1") {
-                vars.insert("ansible_connection".to_owned(), Raw { value: Value::from("local"), span: None });
-            }
-        }
-    }
-    vars
 }

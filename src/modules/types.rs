@@ -321,7 +321,7 @@ impl TaskResult {
         if let Some(msg) = &self.msg {
             map.insert("msg".into(), msg.as_str().into());
         }
-        Value::from_iter(map)
+        Value::from_pairs(map)
     }
 
     /// A failure with a message.

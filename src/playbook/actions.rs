@@ -111,15 +111,31 @@ impl Builtin {
         Takes::Only(match self {
             Self::IncludeTasks => &["file", "apply"],
             Self::ImportTasks => &["file"],
-            Self::IncludeRole => {
-                &["name", "tasks_from", "vars_from", "defaults_from", "handlers_from", "apply", "public", "allow_duplicates", "rolespec_validate"]
-            }
+            Self::IncludeRole => &[
+                "name",
+                "tasks_from",
+                "vars_from",
+                "defaults_from",
+                "handlers_from",
+                "apply",
+                "public",
+                "allow_duplicates",
+                "rolespec_validate",
+            ],
             Self::ImportRole => {
                 &["name", "tasks_from", "vars_from", "defaults_from", "handlers_from", "public", "allow_duplicates", "rolespec_validate"]
             }
-            Self::IncludeVars => {
-                &["file", "dir", "name", "depth", "files_matching", "ignore_files", "extensions", "ignore_unknown_extensions", "hash_behaviour"]
-            }
+            Self::IncludeVars => &[
+                "file",
+                "dir",
+                "name",
+                "depth",
+                "files_matching",
+                "ignore_files",
+                "extensions",
+                "ignore_unknown_extensions",
+                "hash_behaviour",
+            ],
             Self::Meta => &[],
             Self::SetFact | Self::AddHost => return Takes::Any,
             Self::Debug => &["msg", "var", "verbosity"],

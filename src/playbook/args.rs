@@ -103,7 +103,10 @@ mod tests {
 
     #[test]
     fn quotes_and_braces_hold_words_together() {
-        assert_eq!(show(key_values("path=/x mode='0 6' owner={{ a | default('b c') }}").unwrap()), "path→/x, mode→0 6, owner→{{ a | default('b c') }} | ");
+        assert_eq!(
+            show(key_values("path=/x mode='0 6' owner={{ a | default('b c') }}").unwrap()),
+            "path→/x, mode→0 6, owner→{{ a | default('b c') }} | "
+        );
         assert_eq!(show(key_values("main.yml a=1").unwrap()), "a→1 | main.yml");
         assert!(key_values("msg='open").is_err());
     }

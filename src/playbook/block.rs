@@ -88,7 +88,14 @@ impl Loader<'_> {
     }
 
     /// The tasks of a dynamic include, loaded when its name is known.
-    pub fn include(&mut self, path: &Path, keywords: Arc<Keywords>, role: Option<Arc<Role>>, playbook_dir: &Path, handlers: bool) -> Entries {
+    pub fn include(
+        &mut self,
+        path: &Path,
+        keywords: Arc<Keywords>,
+        role: Option<Arc<Role>>,
+        playbook_dir: &Path,
+        handlers: bool,
+    ) -> Entries {
         let directory = PathBuf::new();
         let ctx = Context { keywords, role, directory, playbook_dir: playbook_dir.to_owned(), handlers };
         let mut out = Vec::new();

@@ -61,8 +61,24 @@ impl Keywords {
             };
         }
         inherit!(
-            become_, become_user, become_method, become_flags, remote_user, connection, port, ignore_errors, ignore_unreachable, no_log,
-            check_mode, diff, any_errors_fatal, delegate_to, delegate_facts, run_once, throttle, timeout
+            become_,
+            become_user,
+            become_method,
+            become_flags,
+            remote_user,
+            connection,
+            port,
+            ignore_errors,
+            ignore_unreachable,
+            no_log,
+            check_mode,
+            diff,
+            any_errors_fatal,
+            delegate_to,
+            delegate_facts,
+            run_once,
+            throttle,
+            timeout
         )
     }
 }
@@ -216,5 +232,18 @@ impl Loader<'_> {
         }
         keys.take("collections");
         out
+    }
+
+    /// The keywords of an include's `apply`, given as a value.
+    pub fn apply(&mut self, value: &Value) -> Keywords {
+        // Written as JSON it is YAML again, and is read like any other mapping.
+        let text = serde_json::to_string(value).unwrap_or_default();
+        let Some(node) = self.parse("apply", text).into_iter().next() else { return Keywords::default() };
+        let mut keys = Keys::new(&node);
+        let keywords = self.keywords(&mut keys);
+        for (key, _) in keys.entries {
+            self.problems.push(Problem::new(format!("`{}` is not a keyword of `apply`", key.as_text().unwrap_or_default())));
+        }
+        keywords
     }
 }

@@ -18,7 +18,7 @@ mod task;
 mod types;
 
 pub use actions::{Action, Builtin};
-pub use context::{LoadOptions, Loader};
+pub use context::{LoadOptions, Loader, OpenVault};
 pub use files::{EMBEDDED, Files, PlaybookSource};
 pub use load::{Support, load};
 pub use role::{LoadedRole, RoleUse};

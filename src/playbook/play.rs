@@ -1,12 +1,6 @@
 //! Plays.
 
-use super::{
-    Keywords, Loader, Play, PlaybookSource, Prompt, Strategy,
-    context::Context,
-    files::EMBEDDED,
-    keywords::Keys,
-    role::tasks_of,
-};
+use super::{Keywords, Loader, Play, PlaybookSource, Prompt, Strategy, context::Context, files::EMBEDDED, keywords::Keys, role::tasks_of};
 use crate::{
     inventory::Raw,
     text::{Problem, nearest},
@@ -18,8 +12,28 @@ use std::{
 };
 
 const KEYWORDS: [&str; 22] = [
-    "name", "hosts", "strategy", "serial", "order", "gather_facts", "gather_subset", "gather_timeout", "fact_path", "max_fail_percentage",
-    "force_handlers", "vars_files", "vars_prompt", "roles", "pre_tasks", "tasks", "post_tasks", "handlers", "become", "vars", "tags", "environment",
+    "name",
+    "hosts",
+    "strategy",
+    "serial",
+    "order",
+    "gather_facts",
+    "gather_subset",
+    "gather_timeout",
+    "fact_path",
+    "max_fail_percentage",
+    "force_handlers",
+    "vars_files",
+    "vars_prompt",
+    "roles",
+    "pre_tasks",
+    "tasks",
+    "post_tasks",
+    "handlers",
+    "become",
+    "vars",
+    "tags",
+    "environment",
 ];
 
 impl Loader<'_> {
@@ -57,9 +71,9 @@ impl Loader<'_> {
                             out.push(Arc::new(play));
                         }
                     }
-                    None => self.problems.push(
-                        Problem::at(&item.span, "`include` of a playbook was removed from Ansible").hint("use `import_playbook`"),
-                    ),
+                    None => self
+                        .problems
+                        .push(Problem::at(&item.span, "`include` of a playbook was removed from Ansible").hint("use `import_playbook`")),
                 }
             }
         }
@@ -73,7 +87,8 @@ impl Loader<'_> {
         }
         let own = self.keywords(&mut keys);
         for (key, _) in keys.entries {
-            self.problems.push(Problem::at(&key.span, format!("`{}` is not a keyword of import_playbook", key.as_text().unwrap_or_default())));
+            self.problems
+                .push(Problem::at(&key.span, format!("`{}` is not a keyword of import_playbook", key.as_text().unwrap_or_default())));
         }
         let Some(name) = target.as_str() else {
             self.problems.push(Problem::at(&target.span, "the name of a playbook is expected"));
@@ -235,4 +250,3 @@ impl Loader<'_> {
         out
     }
 }
-

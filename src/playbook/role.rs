@@ -26,6 +26,8 @@ pub struct RoleUse {
     pub handlers_from: Option<String>,
     /// `allow_duplicates` of an include.
     pub allow_duplicates: Option<bool>,
+    /// Parameters, conditions and tags of the entry in `roles`: two uses that differ here are two roles.
+    pub identity: String,
 }
 
 /// A role that was read.
@@ -56,14 +58,20 @@ impl Loader<'_> {
     }
 
     /// Reads a role with its dependencies. `keywords` hold for all of its tasks.
-    pub fn role(&mut self, used: &RoleUse, at: &Span, keywords: &Arc<Keywords>, playbook_dir: &Path, parent: Option<&Arc<Role>>) -> Option<LoadedRole> {
+    pub fn role(
+        &mut self,
+        used: &RoleUse,
+        at: &Span,
+        keywords: &Arc<Keywords>,
+        playbook_dir: &Path,
+        parent: Option<&Arc<Role>>,
+    ) -> Option<LoadedRole> {
         let directory = match self.find_role(&used.name, playbook_dir, parent.map(AsRef::as_ref)) {
             Ok(directory) => directory,
             Err(tried) => {
                 let tried: Vec<String> = tried.iter().map(|p| p.display().to_string()).collect();
-                self.problems.push(
-                    Problem::at(at, format!("there is no role `{}`", used.name)).hint(format!("looked for {}", tried.join(", "))),
-                );
+                self.problems
+                    .push(Problem::at(at, format!("there is no role `{}`", used.name)).hint(format!("looked for {}", tried.join(", "))));
                 return None;
             }
         };
@@ -73,14 +81,15 @@ impl Loader<'_> {
             return None;
         }
         parents.extend(parent.map(|p| (p.name.clone(), p.directory.clone())));
-        let identity = identity(&directory, used, keywords);
+        let identity = format!("{} {:?} {}", directory.display(), used.tasks_from, used.identity);
         let name = used.name.trim_end_matches('/').rsplit('/').next().unwrap_or(&used.name).to_owned();
         let mut role = Role { name, identity, directory: directory.clone(), parents, ..Role::default() };
         role.defaults = self.role_vars(&directory.join("defaults"), used.defaults_from.as_deref(), at);
         role.vars = self.role_vars(&directory.join("vars"), used.vars_from.as_deref(), at);
 
         let (mut tasks, mut handlers) = (Vec::new(), Vec::new());
-        let shell = Arc::new(Role { name: role.name.clone(), directory: directory.clone(), parents: role.parents.clone(), ..Role::default() });
+        let shell =
+            Arc::new(Role { name: role.name.clone(), directory: directory.clone(), parents: role.parents.clone(), ..Role::default() });
         if let Some(path) = self.options.files.yaml(&directory.join("meta/main")) {
             for meta in self.documents(&path, Some(at)) {
                 role.allow_duplicates = meta.get("allow_duplicates").and_then(Node::as_bool).unwrap_or_default();
@@ -153,7 +162,13 @@ impl Loader<'_> {
     }
 
     /// One entry of `roles:` or of a role's `dependencies`.
-    pub(super) fn role_entry(&mut self, node: &Node, outer: &Arc<Keywords>, playbook_dir: &Path, parent: Option<&Arc<Role>>) -> Option<LoadedRole> {
+    pub(super) fn role_entry(
+        &mut self,
+        node: &Node,
+        outer: &Arc<Keywords>,
+        playbook_dir: &Path,
+        parent: Option<&Arc<Role>>,
+    ) -> Option<LoadedRole> {
         if let Some(name) = node.as_str() {
             let used = RoleUse { name: name.to_owned(), ..RoleUse::default() };
             return self.role(&used, &node.span, outer, playbook_dir, parent);
@@ -172,16 +187,16 @@ impl Loader<'_> {
             let raw = self.raw(value);
             own.params.insert(key.as_text().unwrap_or_default(), raw);
         }
-        let used = RoleUse { name, ..RoleUse::default() };
+        let used = RoleUse { name, identity: identity(&own), ..RoleUse::default() };
         let span = node.entries().and_then(|e| e.first()).map_or_else(|| node.span.clone(), |(k, _)| k.span.clone());
         self.role(&used, &span, &Arc::new(outer.inside(&own)), playbook_dir, parent)
     }
 }
 
 /// What makes two uses of a role the same one (ansible-core: playbook/role/__init__.py `hash_params`).
-fn identity(directory: &Path, used: &RoleUse, keywords: &Keywords) -> String {
+fn identity(keywords: &Keywords) -> String {
     use std::fmt::Write as _;
-    let mut out = format!("{} {:?}", directory.display(), used.tasks_from);
+    let mut out = String::new();
     for (name, raw) in keywords.params.iter().chain(&keywords.vars) {
         let _ = write!(out, " {name}={}", raw.value);
     }

@@ -19,11 +19,52 @@ use std::sync::{Arc, OnceLock};
 
 /// Keywords of a task, for "did you mean".
 pub(super) const KEYWORDS: [&str; 46] = [
-    "name", "when", "register", "changed_when", "failed_when", "until", "retries", "delay", "notify", "listen", "loop", "loop_control", "tags",
-    "vars", "become", "become_user", "become_method", "become_flags", "environment", "ignore_errors", "ignore_unreachable", "delegate_to",
-    "delegate_facts", "run_once", "no_log", "check_mode", "diff", "args", "action", "local_action", "async", "poll", "throttle", "timeout",
-    "any_errors_fatal", "module_defaults", "connection", "remote_user", "port", "collections", "debugger", "block", "rescue", "always",
-    "with_items", "with_dict",
+    "name",
+    "when",
+    "register",
+    "changed_when",
+    "failed_when",
+    "until",
+    "retries",
+    "delay",
+    "notify",
+    "listen",
+    "loop",
+    "loop_control",
+    "tags",
+    "vars",
+    "become",
+    "become_user",
+    "become_method",
+    "become_flags",
+    "environment",
+    "ignore_errors",
+    "ignore_unreachable",
+    "delegate_to",
+    "delegate_facts",
+    "run_once",
+    "no_log",
+    "check_mode",
+    "diff",
+    "args",
+    "action",
+    "local_action",
+    "async",
+    "poll",
+    "throttle",
+    "timeout",
+    "any_errors_fatal",
+    "module_defaults",
+    "connection",
+    "remote_user",
+    "port",
+    "collections",
+    "debugger",
+    "block",
+    "rescue",
+    "always",
+    "with_items",
+    "with_dict",
 ];
 
 /// What a task's mapping says before its action is looked at.
@@ -112,7 +153,8 @@ impl Loader<'_> {
 
     fn identifier(&mut self, node: &Node) -> Option<String> {
         let text = node.as_text().unwrap_or_default();
-        let valid = text.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_') && text.chars().all(|c| c.is_alphanumeric() || c == '_');
+        let valid =
+            text.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_') && text.chars().all(|c| c.is_alphanumeric() || c == '_');
         if !valid {
             self.problems.push(Problem::at(&node.span, format!("`{text}` is not a name for a variable")));
         }
@@ -188,13 +230,20 @@ impl Loader<'_> {
             // `action: module a=b` and `local_action: module a=b`.
             let text = text.trim();
             let text = match text.split_once(char::is_whitespace) {
-                Some((first, rest)) if actions::find(first).is_some_and(|(a, _)| a.name() == action.name()) && !first.contains('=') && self.is_action_key(value) => rest,
+                Some((first, rest))
+                    if actions::find(first).is_some_and(|(a, _)| a.name() == action.name())
+                        && !first.contains('=')
+                        && self.is_action_key(value) =>
+                {
+                    rest
+                }
                 None if actions::find(text).is_some() && self.is_action_key(value) => "",
                 _ => text,
             };
             let free = matches!(action, Action::Module(def) if def.free_form);
             match if free { args::free_form(text) } else { args::key_values(text) } {
                 Ok((pairs, rest)) => {
+                    let only_text = pairs.is_empty();
                     for (key, text) in pairs {
                         args.named.insert(key, raw(text));
                     }
@@ -203,9 +252,10 @@ impl Loader<'_> {
                         (Some(rest), Some(key)) => {
                             args.named.insert(key.to_owned(), raw(rest));
                         }
-                        (Some(rest), None) if rest.starts_with("{{") => args.dynamic = Some(raw(rest)),
+                        (Some(rest), None) if only_text && rest.starts_with("{{") => args.dynamic = Some(raw(rest)),
                         (Some(rest), None) => {
-                            self.problems.push(Problem::at(&value.span, format!("`{}` takes options, not the text `{rest}`", action.name())));
+                            self.problems
+                                .push(Problem::at(&value.span, format!("`{}` takes options, not the text `{rest}`", action.name())));
                         }
                         (None, _) => {}
                     }
@@ -343,8 +393,16 @@ impl Loader<'_> {
         if lookup.is_some() {
             self.bare_variable(&mut over, node);
         }
-        let mut out =
-            Loop { lookup, over, var: "item".to_owned(), index_var: None, label: None, pause: None, extended: false, break_when: Vec::new() };
+        let mut out = Loop {
+            lookup,
+            over,
+            var: "item".to_owned(),
+            index_var: None,
+            label: None,
+            pause: None,
+            extended: false,
+            break_when: Vec::new(),
+        };
         let Some(control) = control else { return Some(out) };
         let mut keys = Keys::new(control);
         if let Some(node) = keys.take("loop_var") {
@@ -365,9 +423,11 @@ impl Loader<'_> {
     /// `with_items: packages` means the variable, an old habit.
     fn bare_variable(&mut self, over: &mut Raw, node: &Node) {
         let Some(text) = node.as_str() else { return };
-        let name = text.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.') && text.starts_with(|c: char| c.is_alphabetic() || c == '_');
+        let name =
+            text.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.') && text.starts_with(|c: char| c.is_alphabetic() || c == '_');
         if name && !text.contains("..") && node.style == crate::yaml::Style::Plain {
-            self.warnings.push(Problem::at(&node.span, format!("`{text}` is read as text")).hint("for the variable write \"{{ … }}\"").warning());
+            self.warnings
+                .push(Problem::at(&node.span, format!("`{text}` is read as text")).hint("for the variable write \"{{ … }}\"").warning());
         }
         over.value = Value::from(text);
     }
@@ -446,7 +506,9 @@ pub(crate) fn role_use(name: String, named: &RawVars) -> RoleUse {
         vars_from: text("vars_from"),
         defaults_from: text("defaults_from"),
         handlers_from: text("handlers_from"),
-        allow_duplicates: named.get("allow_duplicates").map(|r| r.value.is_true()),
+        // As include_role and import_role have it.
+        allow_duplicates: Some(named.get("allow_duplicates").is_none_or(|r| r.value.is_true())),
+        identity: String::new(),
     }
 }
 
@@ -459,4 +521,3 @@ pub(super) fn option<'d>(def: &'d ModuleDef, name: &str) -> Option<&'d crate::mo
 fn takes_any(def: &ModuleDef) -> bool {
     def.options.iter().any(|o| o.name == "*")
 }
-

@@ -1,0 +1,344 @@
+//! Small playbooks on this machine, through real shells.
+
+use super::{Network, NoServices, Run, RunOptions, RunSummary, run};
+use crate::{
+    event::{Counts, Event, Events, Kind, Status},
+    inventory::Inventory,
+    playbook::{self, LoadOptions, PlaybookSource},
+    template::Templar,
+    text::Problems,
+};
+use std::{path::Path, sync::Arc};
+use tokio_util::sync::CancellationToken;
+
+pub(super) struct Done {
+    pub(super) summary: RunSummary,
+    pub(super) events: Vec<Event>,
+    pub(super) dir: tempfile::TempDir,
+}
+
+impl Done {
+    /// `ok=1 changed=1 …`, zeros left out.
+    pub(super) fn counts(&self, host: &str) -> String {
+        let c = self.summary.counts.get(host).copied().unwrap_or_default();
+        let Counts { ok, changed, unreachable, failed, skipped, rescued, ignored } = c;
+        let all = [
+            ("ok", ok),
+            ("changed", changed),
+            ("unreachable", unreachable),
+            ("failed", failed),
+            ("skipped", skipped),
+            ("rescued", rescued),
+            ("ignored", ignored),
+        ];
+        all.iter().filter(|(_, n)| *n > 0).map(|(k, n)| format!("{k}={n}")).collect::<Vec<_>>().join(" ")
+    }
+
+    /// `task: status message` of a host's finished tasks.
+    pub(super) fn tasks(&self, host: &str) -> Vec<String> {
+        self.events
+            .iter()
+            .filter_map(|e| match &e.kind {
+                Kind::TaskFinished { host: h, name, status, message, .. } if h == host => {
+                    Some(format!("{name}: {status:?} {}", message.clone().unwrap_or_default()).trim_end().to_owned())
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// What `debug` said, in order.
+    pub(super) fn said(&self) -> Vec<String> {
+        self.events
+            .iter()
+            .filter_map(|e| match &e.kind {
+                Kind::TaskFinished { message: Some(m), status: Status::Ok, .. } => Some(m.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub(super) fn file(&self, name: &str) -> String {
+        std::fs::read_to_string(self.dir.path().join(name)).unwrap_or_else(|e| format!("<{e}>"))
+    }
+}
+
+pub(super) struct Case {
+    pub(super) dir: tempfile::TempDir,
+    pub(super) options: RunOptions,
+    pub(super) hosts: String,
+}
+
+/// A case with one host `h`.
+pub(super) fn case() -> Case {
+    Case { dir: tempfile::tempdir().unwrap(), options: RunOptions { gather_facts: false, ..RunOptions::default() }, hosts: "h".to_owned() }
+}
+
+impl Case {
+    pub(super) fn hosts(mut self, ini: &str) -> Self {
+        ini.clone_into(&mut self.hosts);
+        self
+    }
+
+    pub(super) fn with(self, path: &str, text: &str) -> Self {
+        let path = self.dir.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text.replace("{DIR}", &self.dir.path().display().to_string())).unwrap();
+        self
+    }
+
+    pub(super) fn options(mut self, f: impl FnOnce(&mut RunOptions)) -> Self {
+        f(&mut self.options);
+        self
+    }
+
+    fn load(&self, yaml: &str) -> (LoadOptions, Result<playbook::Playbook, Problems>) {
+        let site = self.dir.path().join("site.yml");
+        std::fs::write(&site, yaml.replace("{DIR}", &self.dir.path().display().to_string())).unwrap();
+        let load = LoadOptions::new(Arc::new(Templar::new()));
+        let playbook = playbook::load(&[PlaybookSource::Path(site)], &load);
+        (load, playbook)
+    }
+
+    /// What loading says; the temporary directory is left out.
+    pub(super) fn problems(&self, yaml: &str) -> Vec<String> {
+        let dir = format!("{}/", self.dir.path().display());
+        match self.load(yaml).1 {
+            Ok(_) => Vec::new(),
+            Err(problems) => problems.to_string().lines().map(|l| l.replace(&dir, "")).collect(),
+        }
+    }
+
+    pub(super) fn run(self, yaml: &str) -> Done {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let (load, playbook) = self.load(yaml);
+        let playbook = playbook.unwrap_or_else(|p| panic!("{p}"));
+        let ini = self.dir.path().join("hosts.ini");
+        std::fs::write(&ini, format!("{}\n[all:vars]\nansible_connection=local\n", self.hosts)).unwrap();
+        let inventory = Inventory::load(&[ini], Some(Path::new(self.dir.path()))).unwrap_or_else(|p| panic!("{p}"));
+        let (events, mut rx) = Events::channel();
+        let all = Run {
+            load,
+            options: self.options,
+            connector: Arc::new(Network::default()),
+            services: Arc::new(NoServices),
+            events,
+            cancel: CancellationToken::new(),
+        };
+        let summary = runtime.block_on(async {
+            tokio::time::timeout(std::time::Duration::from_secs(60), run(&playbook, inventory, all)).await.expect("the run hangs")
+        });
+        let mut seen = Vec::new();
+        while let Ok(event) = rx.try_recv() {
+            seen.push(event);
+        }
+        Done { summary, events: seen, dir: self.dir }
+    }
+
+    /// Runs tasks given as YAML list items.
+    pub(super) fn tasks(self, tasks: &str) -> Done {
+        let indented: String = tasks.lines().map(|l| format!("    {l}\n")).collect();
+        self.run(&format!("- hosts: all\n  tasks:\n{indented}"))
+    }
+}
+
+#[test]
+fn a_batch_of_tasks_runs_in_order_and_counts() {
+    let done = case().tasks(
+        "- shell: echo one > {DIR}/out\n- shell: echo two >> {DIR}/out\n  register: r\n- debug: msg='rc is {{ r.rc }}'\n- command: cat {DIR}/out\n  changed_when: false\n  register: c\n- debug: var=c.stdout_lines\n- command: 'false'\n  when: r.rc == 1",
+    );
+    assert_eq!(done.counts("h"), "ok=5 changed=2 skipped=1", "{:?}", done.tasks("h"));
+    assert_eq!(done.file("out"), "one\ntwo\n");
+    assert_eq!(done.said()[0], "rc is 0");
+}
+
+#[test]
+fn registers_loops_and_sums() {
+    let done = case().tasks(
+        "- command: echo {{ item }}
+  loop: [a, b, c]
+  when: item != 'b'
+  changed_when: item == 'c'
+  register: r
+- debug: {msg: '{{ r.results[1].skipped }} {{ r.changed }} {{ r.results[2].stdout }} {{ r.results[0].item }}'}
+- set_fact: xs={{ xs | default([]) + [item * 2] }}
+  loop: [1, 2, 3]
+- debug: msg={{ xs }}
+- debug: msg={{ item.0 ~ item.1 }}
+  with_nested: [[1, 2], [a]]
+  loop_control: {label: '{{ item.1 }}'}
+- debug: msg={{ i }}-{{ item }}
+  with_items: [[x, [y]], z]
+  loop_control: {index_var: i}",
+    );
+    assert!(!done.said().is_empty(), "{:?}", done.tasks("h"));
+    assert_eq!(done.said()[0], "True True c a", "{:?}", done.tasks("h"));
+    assert_eq!(done.said()[1].split_whitespace().collect::<String>(), "[2,4,6]");
+    let labels: Vec<String> = done
+        .events
+        .iter()
+        .filter_map(|e| {
+            if let Kind::ItemFinished { item, message, .. } = &e.kind {
+                Some(format!("{item}={}", message.clone().unwrap_or_default()))
+            } else {
+                None
+            }
+        })
+        .collect();
+    assert!(labels.contains(&"a=1a".to_owned()) && labels.contains(&"z=2-z".to_owned()), "{labels:?}");
+}
+
+#[test]
+fn blocks_rescue_and_always() {
+    let done = case().run(
+        "- hosts: all
+  tasks:
+  - block:
+    - command: 'false'
+    - debug: msg=never
+    rescue:
+    - debug: msg='rescued {{ ansible_failed_task.name }}{{ ansible_failed_result.rc }}'
+    always:
+    - debug: msg=always
+  - block:
+    - fail: msg=why
+    always:
+    - debug: msg=finally
+  - debug: msg=never
+",
+    );
+    assert_eq!(done.said(), ["rescued 1", "always", "finally"]);
+    assert_eq!(done.counts("h"), "ok=3 failed=1 rescued=1");
+    assert_eq!(done.summary.failed["h"], "fail: why");
+}
+
+#[test]
+fn handlers_run_once_in_definition_order() {
+    let done = case().run(
+        "- hosts: all
+  tasks:
+  - shell: echo 1
+    notify: [second, topic]
+  - shell: echo 2
+    notify: second
+    changed_when: false
+  - meta: flush_handlers
+  - debug: msg=between
+  - shell: echo 3
+    notify: first
+  handlers:
+  - name: first
+    debug: msg=first
+    listen: topic
+  - name: second
+    command: echo second
+    notify: third
+  - name: third
+    debug: msg=third
+  - name: unused
+    debug: msg=unused
+",
+    );
+    assert_eq!(done.said(), ["first", "third", "between", "first"], "{:?}", done.tasks("h"));
+    assert_eq!(done.counts("h"), "ok=8 changed=3");
+}
+
+#[test]
+fn a_failed_host_leaves_and_others_go_on() {
+    let done = case().hosts("a\nb").tasks("- command: test {{ inventory_hostname }} = a\n- debug: msg=on");
+    assert_eq!((done.counts("a"), done.counts("b")), ("ok=2 changed=1".to_owned(), "failed=1".to_owned()));
+    assert!(done.summary.failed["b"].contains("command"));
+}
+
+#[test]
+fn until_tries_again_and_counts_attempts() {
+    let done = case().tasks(
+        "- shell: echo x >> {DIR}/n; wc -l < {DIR}/n
+  register: r
+  until: r.stdout | int >= 3
+  retries: 5
+  delay: 0
+- debug: msg={{ r.attempts }}
+- command: 'false'
+  retries: 2
+  delay: 0
+  ignore_errors: true
+  register: f
+- debug: msg='{{ f.attempts }} {{ f.failed }} {{ f is failed }}'",
+    );
+    assert_eq!(done.said(), ["3", "2 True True"], "{:?}", done.tasks("h"));
+}
+
+#[test]
+fn includes_roles_and_precedence() {
+    let done = case()
+        .with("roles/r/defaults/main.yml", "a: default\nb: default\nc: default\n")
+        .with("roles/r/vars/main.yml", "b: role\n")
+        .with("roles/r/tasks/main.yml", "- debug: msg='{{ a }} {{ b }} {{ c }} {{ p | default(0) }}'\n  notify: h\n  changed_when: true\n- include_tasks: more.yml\n  vars: {v: 1}\n  tags: x\n")
+        .with("roles/r/tasks/more.yml", "- debug: msg='more {{ v }} {{ role_name }}'\n")
+        .with("roles/r/handlers/main.yml", "- name: h\n  debug: msg=handled\n")
+        .with("roles/dep/tasks/main.yml", "- debug: msg=dep\n")
+        .with("roles/r/meta/main.yml", "dependencies: [dep]\n")
+        .with("inc.yml", "- debug: msg='{{ item }} {{ x }}'\n")
+        .run(
+            "- hosts: all
+  vars: {c: play, b: play}
+  roles:
+  - role: r
+    p: 7
+  - r
+  tasks:
+  - include_tasks: inc.yml
+    loop: [1, 2]
+    vars: {x: '{{ item + 1 }}'}
+  - import_tasks: inc.yml
+    vars: {item: i, x: x}
+    when: false
+  - include_role: {name: r, tasks_from: more}
+    vars: {v: 2}
+",
+        );
+    assert_eq!(
+        done.said().into_iter().chain(done.tasks("h").into_iter().filter(|t| t.contains("Changed"))).collect::<Vec<_>>(),
+        [
+            "dep",
+            "more 1 r",
+            "more 1 r",
+            "1 2",
+            "2 3",
+            "more 2 r",
+            "handled",
+            "r : debug: Changed default role play 7",
+            "r : debug: Changed default role play 0"
+        ],
+        "{:?}",
+        done.tasks("h")
+    );
+}
+
+#[test]
+fn problems_are_listed_at_once_with_places() {
+    let problems = case().problems(
+        "- hosts: all
+  tsks: []
+  tasks:
+  - nosuchmodule: a=1
+  - copy: {content: x, dset: /x}
+  - debug: msg={{ a | }}
+  - command: echo
+    whn: true
+",
+    );
+    let text = problems.join("\n");
+    for part in [
+        "site.yml:2:3: `tsks`",
+        "did you mean `tasks`",
+        "site.yml:4:5: module or keyword `nosuchmodule`",
+        "`dset`",
+        "site.yml:6:12: ",
+        "`whn`",
+        "not supported",
+    ] {
+        assert!(text.contains(part), "{part} in\n{text}");
+    }
+}
