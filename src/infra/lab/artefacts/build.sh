@@ -96,7 +96,7 @@ build_mirror() { mkdir src; cd src; printf 'module kubewright/mirror\n\ngo 1.21\
 # Base of the images that call nft and iptables: those, their libraries, and busybox for a shell.
 build_net() {
   mmdebstrap --quiet --variant=extract --include=nftables,iptables,conntrack,ethtool,busybox-static \
-    --customize-hook='mkdir -p "$1/usr/sbin" "$1/bin" "$1/tmp" && for n in iptables ip6tables iptables-save iptables-restore ip6tables-save ip6tables-restore; do ln -sf xtables-nft-multi "$1/usr/sbin/$n"; done; for n in sh cp cat ls ip; do [ -e "$1/bin/$n" ] || ln -sf /bin/busybox "$1/bin/$n"; done; rm -rf "$1"/usr/share/doc "$1"/usr/share/man "$1"/usr/share/locale "$1"/var "$1"/dev/* "$1"/run/*' \
+    --extract-hook='mkdir -p "$1/usr/sbin" "$1/bin" "$1/tmp" && for n in iptables ip6tables iptables-save iptables-restore ip6tables-save ip6tables-restore; do ln -sf xtables-nft-multi "$1/usr/sbin/$n"; done; for n in sh cp cat ls ip; do [ -e "$1/bin/$n" ] || ln -sf /bin/busybox "$1/bin/$n"; done; rm -rf "$1"/usr/share/doc "$1"/usr/share/man "$1"/usr/share/locale' \
     "$1" "$OUT/layer.tar"
 }
 
