@@ -10,7 +10,7 @@ use super::{
 use russh::{
     Preferred, client,
     client::{DisconnectReason, Handle},
-    keys::PublicKeyOrCertificate,
+    keys::{PublicKey, PublicKeyOrCertificate},
 };
 use std::{
     borrow::Cow,
@@ -231,6 +231,12 @@ impl client::Handler for Client {
                 Ok(false)
             }
         }
+    }
+
+    /// OpenSSH sends this right after authentication and sets TCP_NODELAY only later, so the answer to our first channel
+    /// waits until our kernel acknowledges this message, 40 ms (measured). Anything we send carries the acknowledgement.
+    async fn openssh_ext_host_keys_announced(&mut self, _: Vec<PublicKey>, session: &mut client::Session) -> Result<(), russh::Error> {
+        session.send_keepalive(true)
     }
 
     async fn disconnected(&mut self, reason: DisconnectReason<russh::Error>) -> Result<(), russh::Error> {

@@ -237,3 +237,6 @@ pub(super) fn glob(pattern: &str, text: &str) -> bool {
     }
     pattern[p..].iter().all(|&c| c == b'*')
 }
+
+#[cfg(test)]
+mod tests;
