@@ -24,6 +24,7 @@ use tokio::{
     process::Command,
     task::JoinSet,
 };
+use tokio_util::sync::CancellationToken;
 
 /// How a test server behaves.
 #[derive(Clone, Default)]
@@ -238,6 +239,8 @@ async fn execute(channel: Channel<Msg>, command: String) -> io::Result<()> {
         return Ok(());
     };
     // Ends at the client's end of file, or when the connection is gone: the command then sees the end of its input.
+    let gone = CancellationToken::new();
+    let lost = gone.clone();
     let feed = tokio::spawn(async move {
         while let Some(message) = read.wait().await {
             match message {
@@ -249,16 +252,17 @@ async fn execute(channel: Channel<Msg>, command: String) -> io::Result<()> {
         drop(stdin);
         // Further messages (window adjustments) have to be read on.
         while read.wait().await.is_some() {}
+        lost.cancel();
     });
     let (mut out, mut err) = (write.make_writer(), write.make_writer_ext(Some(1)));
     let copy_out = async {
         let mut chunk = [0; 16 << 10];
-        while let Ok(n @ 1..) = stdout.read(&mut chunk).await {
+        while let Some(Ok(n @ 1..)) = gone.run_until_cancelled(stdout.read(&mut chunk)).await {
             if out.write_all(&chunk[..n]).await.is_err() {
                 break;
             }
         }
-        // As with sshd: nobody reads any more, so the command gets SIGPIPE.
+        // As sshd ends with its connection: nobody reads any more, so the command gets SIGPIPE.
         drop(stdout);
     };
     let copy_err = async {

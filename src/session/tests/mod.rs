@@ -1,5 +1,8 @@
 //! The protocol against real shells on this machine.
 
+mod become_user;
+mod over_ssh;
+
 use super::*;
 use crate::{
     connection::{Connection, ConnectionError, Local, Process, Stream},
@@ -42,6 +45,11 @@ fn step(id: u32, check: &'static str, apply: &'static str) -> ProgramStep {
         stdin: None,
         blobs: Vec::new(),
     }
+}
+
+fn sha256(content: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(content).iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// Verdict, rc, stdout, stderr of each step that ended, and how the program ended.
@@ -167,13 +175,12 @@ async fn long_output_is_cut_and_says_so() {
 
 #[tokio::test]
 async fn blobs_and_input_arrive_byte_by_byte() {
-    use sha2::{Digest, Sha256};
     let all: Vec<u8> = (0..=255).cycle().take(5000).collect();
     let large: Vec<u8> = (0..3_000_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     for shell in SHELLS {
         let session = session(shell).await;
         for content in [&all, &large] {
-            let sha256: String = Sha256::digest(content).iter().map(|b| format!("{b:02x}")).collect();
+            let sha256 = sha256(content);
             let blob = |secret| Blob { sha256: sha256.clone(), content: content.clone().into(), secret };
             let check = Sh::fill("sha256sum <\"$KW_BLOBS\"/{}; sha256sum", &[&sha256]);
             let reads = |secret| ProgramStep {
