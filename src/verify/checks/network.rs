@@ -197,7 +197,7 @@ fn kube_proxy(ctx: &Ctx<'_>) -> Findings {
         let (Some(nft), Some(iptables)) = (seen.section("proxy-nft"), seen.section("proxy-iptables")) else {
             return unread(host, "kube-proxy's rules");
         };
-        let nft_rules: u32 = nft.lines().last().and_then(|l| l.trim().parse().ok()).unwrap_or(0);
+        let nft_rules: u32 = nft.trim().lines().last().and_then(|l| l.trim().parse().ok()).unwrap_or(0);
         let iptables_rules: u32 = iptables.trim().parse().unwrap_or(0);
         let fine = if mode == "nftables" { nft_rules > 20 } else { iptables_rules > 0 };
         let observed = format!(
