@@ -36,23 +36,23 @@ pub(super) fn assign(spec: &mut ClusterSpec) {
     }
 }
 
-fn fill(pool: &mut Pool, first: u32, step: u32, used: &mut HashSet<Ipv4Addr>) {
+fn fill(pool: &mut Pool, first: u32, step: usize, used: &mut HashSet<Ipv4Addr>) {
+    // What is used stays used, so each subnet is walked once.
+    let mut free: Vec<_> = pool.subnets.iter().map(|subnet| candidates(*subnet, first, step)).collect();
     for index in pool.addresses.len()..pool.count as usize {
         // In turn by place in the pool, so that the third machine is in the third subnet whoever wrote the first two.
-        let Some(at) = index.checked_rem(pool.subnets.len()) else { return };
-        let order = pool.subnets.iter().cycle().skip(at).take(pool.subnets.len());
-        let Some(address) = order.copied().find_map(|subnet| free(subnet, first, step, used)) else { return };
+        let turn = (0..free.len()).map(|i| (index + i) % free.len()).collect::<Vec<_>>();
+        let Some(address) = turn.into_iter().find_map(|at| free.get_mut(at)?.find(|a| !used.contains(a))) else { return };
         used.insert(address);
         pool.addresses.push(address);
     }
 }
 
-/// The first free address at `first`, `first + step`, …, then any.
-fn free(subnet: Ipv4Net, first: u32, step: u32, used: &HashSet<Ipv4Addr>) -> Option<Ipv4Addr> {
+/// Addresses of a subnet that a machine may have: `first`, `first + step`, …, then all.
+fn candidates(subnet: Ipv4Net, first: u32, step: usize) -> impl Iterator<Item = Ipv4Addr> {
     let base = u32::from(subnet.network());
     let size = u32::from(subnet.broadcast()) - base;
-    let stepped = (first..size).step_by(step as usize);
-    stepped.chain(4..size).map(|offset| Ipv4Addr::from(base + offset)).find(|a| !used.contains(a) && !reserved(subnet, *a))
+    (first..size).step_by(step).chain(4..size).map(move |offset| Ipv4Addr::from(base + offset)).filter(move |a| !reserved(subnet, *a))
 }
 
 /// The subnets of a pool that names none.

@@ -23,6 +23,9 @@ pub(super) struct Read {
     pub(super) network_is_sound: bool,
 }
 
+/// kubernetes.io/docs/setup/best-practices/cluster-large
+const MAX_NODES: u32 = 5000;
+
 const PROVIDERS: &[&str] = &["lab", "aws", "static"];
 
 pub(super) fn cluster(root: &Node, directory: &Path, problems: &mut Problems) -> Option<Read> {
@@ -222,9 +225,15 @@ fn kubernetes(f: &mut Fields<'_, '_>) -> Kubernetes {
 
 /// What control planes and pools have in common, with their own defaults.
 fn machines(f: &mut Fields<'_, '_>, name: String, count: u32, instance_type: &str, network: &Network, control_plane: bool) -> Pool {
+    let mut wanted = f.or("count", count);
+    if wanted > MAX_NODES {
+        let problem = Problem::at(&f.span("count"), format!("{wanted} machines: Kubernetes is made for at most {MAX_NODES}"));
+        f.problems().push(problem);
+        wanted = count;
+    }
     Pool {
         name,
-        count: f.or("count", count),
+        count: wanted,
         instance_type: f.or("type", instance_type.to_owned()),
         subnets: f.optional::<Vec<Cidr>>("subnets").map_or_else(|| addresses::default_subnets(network, control_plane), nets),
         addresses: f.optional("addresses").unwrap_or_default(),

@@ -164,6 +164,7 @@ fn single_problems() {
         ("pools: [{name: a, addresses: [10.0.1.9, 10.0.2.9]}]", "2 addresses for 1 machines"),
         ("pools: {name: a}", "a list is wanted here"),
         ("pools: [{name: a, count: 255, subnets: [10.0.1.0/24]}]", "have room for 251 machines only"),
+        ("control_plane: {count: 4000000000}", "Kubernetes is made for at most 5000"),
         ("pools: [{name: w}, {name: w-1}]", "`w-1` is the name of a node too"),
         ("cluster: d", "key `cluster` stands here twice"),
         ("hosts: [{name: a, address: b, pool: c}]", "`hosts` belongs to provider `static`"),
@@ -236,4 +237,36 @@ fn rendering() {
         handler.render_report(&mut shown, &problem.excerpt()).unwrap();
     }
     insta::assert_snapshot!(shown);
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+    /// Whatever stands in the file: an answer, quickly, and every problem with its place.
+    #[test]
+    fn no_specification_panics(
+        lines in proptest::collection::vec(
+            "(network|kubernetes|control_plane|pools|access|aws|dns|tags|hosts|protected|extends)?: ?(\\{|\\[|)?(- )?(vpc|pods|public_subnet|private_subnets|count|name|addresses|subnets|type|version|ssh_from|labels|taints|servers)?: ?(10\\.0\\.[0-3]\\.[0-9]{1,2}/(0|8|16|24|30|32)|[0-9]{1,10}|-1|~|x|\\[10.0.0.0/31\\])?(\\}|\\]|)?",
+            0..6,
+        ),
+        provider in "lab|aws|static|x",
+    ) {
+        let text = format!("cluster: c\nprovider: {provider}\n{}\n", lines.join("\n"));
+        if let Err(problems) = load_str("cluster.yaml", &text, Path::new("nowhere")) {
+            proptest::prop_assert!(problems.has_errors() && problems.0.iter().all(|p| p.span.is_some()));
+        }
+    }
+
+    /// The same for every range and count that the network can be asked for.
+    #[test]
+    fn no_network_panics(prefixes in proptest::collection::vec(0_u8..=32, 5), octets in proptest::collection::vec(0_u8.., 4), count in 0_u32..6000) {
+        let cidr = |i: usize| {
+            let net = ipnet::Ipv4Net::new(Ipv4Addr::new(octets[i % 4], octets[(i + 1) % 4], 0, 0), prefixes[i]).unwrap();
+            net.trunc().to_string()
+        };
+        let text = format!(
+            "cluster: c\nprovider: lab\nnetwork: {{vpc: {}, public_subnet: {}, private_subnets: [{}], pods: {}, services: {}}}\npools: [{{name: a, count: {count}}}]\n",
+            cidr(0), cidr(1), cidr(2), cidr(3), cidr(4)
+        );
+        let _ = load_str("cluster.yaml", &text, Path::new(""));
+    }
 }

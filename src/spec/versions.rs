@@ -1,7 +1,8 @@
 //! Which Kubernetes goes with what: the matrix, as data, with dates. The one file to edit for a new release.
 //!
-//! Image tags are those of `cmd/kubeadm/app/constants/constants.go` of the newest patch named here, and what
-//! `kubeadm config images list` prints. The need for containerd 2 from 1.36 on: kubelet 1.35 is the last that
+//! Image tags are those of `cmd/kubeadm/app/constants/constants.go` at the patch that `images_of` names; a later patch may
+//! ask for a newer etcd or CoreDNS, so `kubeadm config images list` on the machine has the last word. Patch releases: kind
+//! v0.33.0's node images (1.34.11, 1.35.8, 1.36.4), Kubernetes 1.36.5 of September 2026. The need for containerd 2 from 1.36 on: kubelet 1.35 is the last that
 //! supports containerd 1.x (Kubernetes 1.35 release notes, KEP-4033).
 
 /// The day on which this table was last compared with the releases.
@@ -19,6 +20,8 @@ pub struct Release {
     pub known: &'static [&'static str],
     /// Lowest major version of containerd that its kubelet works with.
     pub containerd_min: u8,
+    /// The patch whose image tags these are.
+    pub images_of: &'static str,
     /// Tag of `registry.k8s.io/pause`.
     pub pause: &'static str,
     /// Tag of `registry.k8s.io/etcd`.
@@ -31,24 +34,27 @@ pub struct Release {
 static RELEASES: &[Release] = &[
     Release {
         minor: "1.34",
-        known: &["1.34.0", "1.34.1", "1.34.2", "1.34.3", "1.34.4"],
+        known: &["1.34.0", "1.34.1", "1.34.2", "1.34.3", "1.34.4", "1.34.5", "1.34.6", "1.34.7", "1.34.8", "1.34.9", "1.34.10", "1.34.11"],
         containerd_min: 1,
+        images_of: "1.34.4",
         pause: "3.10.1",
         etcd: "3.6.5-0",
         coredns: "v1.12.1",
     },
     Release {
         minor: "1.35",
-        known: &["1.35.0", "1.35.1", "1.35.2", "1.35.3", "1.35.4"],
+        known: &["1.35.0", "1.35.1", "1.35.2", "1.35.3", "1.35.4", "1.35.5", "1.35.6", "1.35.7", "1.35.8"],
         containerd_min: 1,
+        images_of: "1.35.4",
         pause: "3.10.1",
         etcd: "3.6.6-0",
         coredns: "v1.13.1",
     },
     Release {
         minor: "1.36",
-        known: &["1.36.0", "1.36.1", "1.36.2", "1.36.3", "1.36.4"],
+        known: &["1.36.0", "1.36.1", "1.36.2", "1.36.3", "1.36.4", "1.36.5"],
         containerd_min: 2,
+        images_of: "1.36.3",
         pause: "3.10.2",
         etcd: "3.6.8-0",
         coredns: "v1.14.2",
