@@ -176,7 +176,7 @@ fn package_list(text: &str) -> Value {
         };
         all.entry(words[1].to_owned()).or_default().push(Value::from_pairs(row));
     }
-    all.into_iter().map(|(name, rows)| (name, Value::from(rows))).collect::<IndexMap<String, Value>>().into_iter().collect()
+    Value::from_pairs(all.into_iter().map(|(name, rows)| (name, Value::from(rows))))
 }
 
 #[cfg(test)]

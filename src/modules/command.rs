@@ -129,7 +129,7 @@ fn build(o: &Opts, script: Script, run: Sh, shown: Value) -> Work {
         script = script.stdin(Bytes::from(stdin));
     }
     let strip = o.flag("strip_empty_ends", true);
-    Work::Sh(script.step_sh(&Sh::literal("kw_command_check"), Some(run), finish(shown, strip)))
+    Work::Sh(script.step_sh(&Sh::literal("kw_command_check"), Some(Sh::literal("exec ").then(&run)), finish(shown, strip)))
 }
 
 /// rc, stdout, stderr, their lines, start, end, delta, cmd: `lib/ansible/modules/command.py`.

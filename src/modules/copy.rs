@@ -112,7 +112,7 @@ fn put(o: &Opts, env: &Env<'_>, name: &str, content: Bytes, mode: &str) -> Resul
         .set("kw_validate", &o.text_or("validate", ""))
         .set("kw_mkdir", "")
         .flag("kw_diff", env.diff);
-    Ok(with_mode(script, o, mode)?.work("kw_copy_check", "kw_copy_apply", finish(after, size)))
+    Ok(with_mode(script, o, mode)?.work("kw_copy_check", "kw_copy_apply", finish(o.text_or("dest", ""), after, size)))
 }
 
 /// The text as a diff shows it: none for something binary or huge.
@@ -121,7 +121,7 @@ fn diff_text(content: &Bytes) -> Option<String> {
     (content.len() <= 104_448 && !text.contains('\0')).then(|| text.to_owned())
 }
 
-fn finish(after: Option<String>, size: usize) -> Finish {
+fn finish(dest: String, after: Option<String>, size: usize) -> Finish {
     outcome::with(move |result, said, _| {
         for diff in &mut result.diff {
             // A diff without "after" is one of content: the host said what was there, we know what comes.
@@ -132,6 +132,7 @@ fn finish(after: Option<String>, size: usize) -> Finish {
                 diff.after = after.clone().unwrap_or_else(|| "(binary or large)\n".into());
             }
         }
+        result.fields.entry("dest".into()).or_insert_with(|| dest.as_str().into());
         result.fields.insert("size".into(), Value::from(size));
         result.fields.insert("state".into(), "file".into());
     })

@@ -54,8 +54,8 @@ pub static FILE: ModuleDef = ModuleDef {
             outcome::with(move |result, _, _| {
                 let key = if matches!(state.as_str(), "link" | "hard" | "touch") { "dest" } else { "path" };
                 result.fields.insert(key.into(), Value::from(path.as_str()));
-                if state == "absent" {
-                    result.fields.insert("state".into(), "absent".into());
+                if !state.is_empty() {
+                    result.fields.insert("state".into(), Value::from(state.as_str()));
                 }
             }),
         ))

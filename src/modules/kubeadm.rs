@@ -1,16 +1,53 @@
-//! kubeadm as modules: `kubeadm_joined`, `kubeadm_init`, `kubeadm_join`, `kubeadm_reset`. The work is in sh/kubernetes.sh:
-//! crash-safe by a marker file, and watched, so that a kubelet that does not come up ends it within seconds, with the cause.
+//! kubeadm on a host (ours): `kubeadm_init`, `kubeadm_join`, `kubeadm_joined`, `kubeadm_reset`, `cri_image`.
+//! What survives a kill, and how a crash is noticed, stands in `sh/kubeadm.sh`.
 
 use super::{
-    ArgError, ModuleDef, OptionType as T, TaskResult,
-    args::{Opts, opt},
+    ArgError, ModuleDef, OptionType as T,
+    args::{Opts, opt, to_text},
     outcome,
-    script::Script,
+    script::{Script, hex},
 };
-use bytes::Bytes;
-use minijinja::Value;
+use sha2::{Digest, Sha256};
 
-/// Whether the machine belongs to a cluster, and to which: `joined`, `ca_cert_hash`.
+/// Initialises a control plane, finishes an interrupted initialisation, or starts a stopped kubelet. A finished cluster is
+/// never touched: it is known by admin.conf and the API server's manifest without our marker.
+pub static KUBEADM_INIT: ModuleDef = ModuleDef {
+    names: &["kubeadm_init"],
+    options: &[opt("config", T::Raw).req(), opt("ignore_preflight_errors", T::List).alias(&["ignore_preflight"])],
+    free_form: false,
+    facts: &[],
+    compile: |args, _| {
+        let o = Opts::read(&KUBEADM_INIT, args)?;
+        Ok(config(&o)?.plain("kw_init_check", "kw_init_apply"))
+    },
+};
+
+/// Joins a cluster, after clean-up of an unfinished join or another cluster's leftovers.
+pub static KUBEADM_JOIN: ModuleDef = ModuleDef {
+    names: &["kubeadm_join"],
+    options: &[
+        opt("config", T::Raw).req(),
+        opt("ca_cert_hashes", T::List).alias(&["cluster_ca_hash"]),
+        opt("ignore_preflight_errors", T::List).alias(&["ignore_preflight"]),
+        opt("node_name", T::Str),
+    ],
+    free_form: false,
+    facts: &[],
+    compile: |args, _| {
+        let o = Opts::read(&KUBEADM_JOIN, args)?;
+        // Unsafe discovery is refused: a false API server could adopt the node.
+        let text = o.value("config").map(to_text).unwrap_or_default();
+        if let Some(hash) = o.list("ca_cert_hashes").iter().find(|h| !h.is_empty() && !text.contains(h.as_str())) {
+            return Err(ArgError(format!("the configuration does not pin the cluster's CA ({hash})")));
+        }
+        let endpoint = text.lines().find_map(|l| l.trim().strip_prefix("apiServerEndpoint:"));
+        let endpoint = endpoint.map(|e| e.trim().trim_matches(['"', '\'']).to_owned()).unwrap_or_default();
+        let script = config(&o)?.set("kw_endpoint", &endpoint).set("kw_node", &o.text_or("node_name", ""));
+        Ok(script.plain("kw_join_check", "kw_join_apply"))
+    },
+};
+
+/// To which cluster this machine belongs: `ca_cert_hash` (empty: to none, or a join was interrupted), `joined`. Only looks.
 pub static KUBEADM_JOINED: ModuleDef = ModuleDef {
     names: &["kubeadm_joined"],
     options: &[],
@@ -19,41 +56,17 @@ pub static KUBEADM_JOINED: ModuleDef = ModuleDef {
     compile: |args, _| {
         Opts::read(&KUBEADM_JOINED, args)?;
         Ok(Script::new().look(
-            "kw_kubeadm_joined_check",
-            outcome::with(|result: &mut TaskResult, said, _| {
-                let hash = public_key_hash(said.text.as_bytes()).unwrap_or_default();
-                result.fields.insert("joined".into(), Value::from(!hash.is_empty()));
-                result.fields.insert("ca_cert_hash".into(), Value::from(hash));
+            "kw_joined_check",
+            outcome::with(|result, said, _| {
+                let hash = ca_hash(said.get("ca")).unwrap_or_default();
+                result.fields.insert("joined".into(), (!hash.is_empty()).into());
+                result.fields.insert("ca_cert_hash".into(), hash.into());
             }),
         ))
     },
 };
 
-/// `kubeadm init` with a configuration that never stands on a command line.
-pub static KUBEADM_INIT: ModuleDef = ModuleDef {
-    names: &["kubeadm_init"],
-    options: &[opt("config", T::Raw).req(), opt("ignore_preflight_errors", T::List)],
-    free_form: false,
-    facts: &[],
-    compile: |args, _| {
-        let o = Opts::read(&KUBEADM_INIT, args)?;
-        Ok(with_config(&o)?.work("kw_kubeadm_init_check", "kw_kubeadm_init_apply", outcome::plain()))
-    },
-};
-
-/// `kubeadm join`; leftovers of another cluster or of an interrupted join are cleaned first.
-pub static KUBEADM_JOIN: ModuleDef = ModuleDef {
-    names: &["kubeadm_join"],
-    options: &[opt("config", T::Raw).req(), opt("ignore_preflight_errors", T::List)],
-    free_form: false,
-    facts: &[],
-    compile: |args, _| {
-        let o = Opts::read(&KUBEADM_JOIN, args)?;
-        Ok(with_config(&o)?.work("kw_kubeadm_join_check", "kw_kubeadm_join_apply", outcome::plain()))
-    },
-};
-
-/// Takes off what kubeadm, Flannel and kube-proxy put on the machine.
+/// Takes a machine out of its cluster: kubeadm's reset, and the links and files of the network that we installed.
 pub static KUBEADM_RESET: ModuleDef = ModuleDef {
     names: &["kubeadm_reset"],
     options: &[],
@@ -61,41 +74,210 @@ pub static KUBEADM_RESET: ModuleDef = ModuleDef {
     facts: &[],
     compile: |args, _| {
         Opts::read(&KUBEADM_RESET, args)?;
-        Ok(Script::new().work("kw_kubeadm_reset_check", "kw_kubeadm_reset_apply", outcome::plain()))
+        Ok(Script::new().plain("kw_reset_check", "kw_reset_apply"))
     },
 };
 
-/// Pulls images before kubelet asks for them; `background: true` does not wait.
+/// Images for kubelet, pulled through containerd's registry hosts; in the background if asked: then a failure is not
+/// ours to report, kubelet pulls again.
 pub static CRI_IMAGE: ModuleDef = ModuleDef {
     names: &["cri_image"],
-    options: &[opt("name", T::List).req(), opt("background", T::Bool)],
+    options: &[opt("name", T::List).req(), opt("background", T::Bool), opt("hosts_dir", T::Path)],
     free_form: false,
     facts: &[],
     compile: |args, _| {
         let o = Opts::read(&CRI_IMAGE, args)?;
-        let images = o.list("name");
-        if let Some(bad) = images.iter().find(|i| i.chars().any(char::is_whitespace)) {
-            return Err(ArgError(format!("`{bad}` is not the name of an image")));
+        let names = o.list("name");
+        if let Some(bad) = names.iter().find(|n| n.is_empty() || n.starts_with('-') || n.contains(char::is_whitespace)) {
+            return Err(ArgError(format!("'{bad}' is no image reference")));
         }
-        let script = Script::new().set("kw_images", &images.join(" ")).flag("kw_background", o.flag("background", false));
-        Ok(script.work("kw_cri_image_check", "kw_cri_image_apply", outcome::plain()))
+        let script = Script::new().flag("kw_background", o.flag("background", false));
+        let script = script.set("kw_hosts", &o.text_or("hosts_dir", "/etc/containerd/certs.d"));
+        Ok(script.args(&names).plain("kw_image_check \"$@\"", "kw_image_apply \"$@\""))
     },
 };
 
-fn with_config(o: &Opts) -> Result<Script, ArgError> {
-    let config = o
-        .text("config")
-        .filter(|c| c.contains("kubeadm.k8s.io/"))
-        .ok_or_else(|| ArgError("`config` is no kubeadm configuration".into()))?;
-    let ignore = o.list("ignore_preflight_errors").join(",");
-    Ok(Script::new().blob("kw_config", Bytes::from(config), true).set("kw_ignore", &ignore))
+/// The configuration may hold a token: it travels as a secret blob and is a 0600 file below a 0700 directory there.
+fn config(o: &Opts) -> Result<Script, ArgError> {
+    let text = o.value("config").map(to_text).unwrap_or_default();
+    if !text.contains("kubeadm.k8s.io/") {
+        return Err(ArgError("config is no kubeadm configuration (apiVersion: kubeadm.k8s.io/…)".into()));
+    }
+    Ok(Script::new().blob("kw_config", text, true).set("kw_ignore", &o.list("ignore_preflight_errors").join(",")))
 }
 
-/// `sha256:HEX` over the DER of SubjectPublicKeyInfo: what `kubeadm join` calls the CA certificate's hash.
-fn public_key_hash(pem: &[u8]) -> Option<String> {
-    use sha2::Digest as _;
-    let (_, pem) = x509_parser::pem::parse_x509_pem(pem).ok()?;
+/// kubeadm's `sha256:…` of a CA certificate's public key (RFC 7469).
+fn ca_hash(pem: &str) -> Option<String> {
+    let (_, pem) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).ok()?;
     let certificate = pem.parse_x509().ok()?;
-    let digest = sha2::Sha256::digest(certificate.public_key().raw);
-    Some(format!("sha256:{}", digest.iter().map(|b| format!("{b:02x}")).collect::<String>()))
+    Some(format!("sha256:{}", hex(&Sha256::digest(certificate.public_key().raw))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::modules::testing::{Root, converges, fails, step};
+
+    const CONFIG: &str = r#"{"config":"apiVersion: kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\n","ignore_preflight_errors":["Mem"]}"#;
+
+    fn host(root: &Root) {
+        root.write("/run/x", "");
+        root.write("/proc/sys/kernel/hostname", "n1\n");
+        root.stub("systemctl", r#"case "$*" in *show*) cat "$R/unit" 2>/dev/null || printf 'ActiveState=active\nSubState=running\nNRestarts=0\n' ;; *) : ;; esac"#);
+        root.stub("journalctl", r#"cat "$R/journal" 2>/dev/null"#);
+        root.stub("kubectl", "exit 1");
+        root.stub("ip", "exit 0");
+        root.stub("sleep", "exec /bin/sleep 0.02");
+        root.stub(
+            "kubeadm",
+            r#"echo "$*" | sed 's#/[^ ]*blobs/.*#CONFIG#' >>"$R/calls"; case $1 in
+init) mkdir -p "$R/etc/kubernetes/manifests"; echo x >"$R/etc/kubernetes/admin.conf"; echo x >"$R/etc/kubernetes/manifests/kube-apiserver.yaml" ;;
+reset) : ;; esac"#,
+        );
+    }
+
+    #[test]
+    fn init_runs_once() {
+        converges(&KUBEADM_INIT, CONFIG, host, |root| {
+            assert_eq!(root.read("calls"), "init --config CONFIG\n");
+            assert!(!root.path("etc/kubernetes/kubewright-init.started").exists());
+            assert!(!root.path("run/kubewright-kubeadm.log").exists());
+        });
+    }
+
+    #[test]
+    fn an_interrupted_init_is_cleaned_and_done_again() {
+        let prepare = |root: &Root| {
+            host(root);
+            root.write("etc/kubernetes/kubewright-init.started", "999999\n");
+            root.write("etc/kubernetes/admin.conf", "half");
+            root.write("etc/kubernetes/manifests/kube-apiserver.yaml", "half");
+            root.write("var/lib/etcd/member/wal", "half");
+        };
+        converges(&KUBEADM_INIT, CONFIG, prepare, |root| {
+            assert_eq!(root.read("calls"), "reset -f\ninit --config CONFIG\n");
+            assert!(!root.path("var/lib/etcd/member").exists());
+        });
+    }
+
+    #[test]
+    fn when_the_api_answers_an_interrupted_init_is_finished_and_etcd_stays() {
+        let prepare = |root: &Root| {
+            host(root);
+            root.stub("kubectl", "exit 0");
+            root.write("etc/kubernetes/kubewright-init.started", "");
+            root.write("etc/kubernetes/admin.conf", "x");
+            root.write("etc/kubernetes/manifests/kube-apiserver.yaml", "x");
+            root.write("var/lib/etcd/member/wal", "data");
+        };
+        converges(&KUBEADM_INIT, CONFIG, prepare, |root| {
+            assert!(root.read("calls").starts_with("init phase upload-config all"));
+            assert_eq!(root.read("var/lib/etcd/member/wal"), "data");
+        });
+    }
+
+    #[test]
+    fn foreign_etcd_data_is_never_touched() {
+        let prepare = |root: &Root| {
+            host(root);
+            root.write("var/lib/etcd/member/wal", "data");
+        };
+        fails(&KUBEADM_INIT, CONFIG, prepare, "etcd data (/var/lib/etcd/member)");
+    }
+
+    #[test]
+    fn a_crash_looping_kubelet_ends_it_with_the_line_of_its_journal() {
+        let prepare = |root: &Root| {
+            host(root);
+            root.write("unit", "ActiveState=activating\nSubState=auto-restart\nNRestarts=1\n");
+            root.write("var/lib/kubelet/config.yaml", "x");
+            root.write("journal", "I1121 10:00:00.000000 1 server.go:1] fine\nE1121 10:00:00.000000    77 run.go:72] \"command failed\" err=\"failed to run Kubelet: failed to create kubelet: open /dev/kmsg: no such file or directory\"\n");
+            root.stub("kubeadm", "exec /bin/sleep 30");
+        };
+        fails(
+            &KUBEADM_INIT,
+            CONFIG,
+            prepare,
+            "kubelet does not start: \"command failed\" err=\"failed to run Kubelet: failed to create kubelet: open /dev/kmsg",
+        );
+    }
+
+    #[test]
+    fn preflight_errors_are_the_message() {
+        let prepare = |root: &Root| {
+            host(root);
+            root.stub("kubeadm", "echo '[preflight] running'; printf '\\t[ERROR NumCPU]: the number of available CPUs 1 is less than the required 2\\n' >&2; exit 1");
+        };
+        fails(&KUBEADM_INIT, CONFIG, prepare, "[ERROR NumCPU]: the number of available CPUs 1");
+    }
+
+    #[test]
+    fn a_machine_of_another_cluster_is_cleaned_and_joined() {
+        let prepare = |root: &Root| {
+            host(root);
+            root.write("etc/kubernetes/kubelet.conf", "    server: https://old:6443\n");
+            root.write("etc/kubernetes/pki/ca.crt", "old");
+            root.stub("curl", r#"if grep -q new "$R/etc/kubernetes/pki/ca.crt"; then printf 200; else exit 60; fi"#);
+            root.stub(
+                "kubeadm",
+                r#"echo "$1" >>"$R/calls"; [ "$1" != join ] || { mkdir -p "$R/etc/kubernetes/pki"; echo new >"$R/etc/kubernetes/pki/ca.crt"; echo '    server: https://api:6443' >"$R/etc/kubernetes/kubelet.conf"; }"#,
+            );
+        };
+        let args = r#"{"config":"apiVersion: kubeadm.k8s.io/v1beta4\ncaCertHashes: [sha256:aa]\n","ca_cert_hashes":["sha256:aa"]}"#;
+        converges(&KUBEADM_JOIN, args, prepare, |root| assert_eq!(root.read("calls"), "reset\njoin\n"));
+    }
+
+    #[test]
+    fn an_api_that_is_silent_decides_nothing() {
+        let prepare = |root: &Root| {
+            host(root);
+            root.write("etc/kubernetes/kubelet.conf", "server: https://api:6443\n");
+            root.write("etc/kubernetes/pki/ca.crt", "ca");
+            root.stub("date", "n=$(cat \"$R/now\" 2>/dev/null || echo 100); echo $((n + 15)) >\"$R/now\"; echo \"$n\"");
+            root.stub("curl", "exit 7");
+        };
+        let args = r#"{"config":"apiVersion: kubeadm.k8s.io/v1beta4\n    apiServerEndpoint: api:6443\n"}"#;
+        fails(&KUBEADM_JOIN, args, prepare, "cannot tell whether this machine belongs to the cluster");
+    }
+
+    #[test]
+    fn only_a_join_that_ended_counts() {
+        for (files, joined) in [
+            (vec!["kubelet.conf", "pki/ca.crt"], true),
+            (vec!["kubelet.conf", "pki/ca.crt", "kubewright-join.started"], false),
+            (vec!["pki/ca.crt"], false),
+        ] {
+            let root = Root::new(crate::modules::testing::SHELLS[0]);
+            let key = rcgen::KeyPair::generate().unwrap();
+            let ca = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap().pem();
+            files.iter().for_each(|f| root.write(&format!("etc/kubernetes/{f}"), if f.ends_with("crt") { &ca } else { "" }));
+            root.write("etc/kubernetes/kubelet.conf", if files.contains(&"kubelet.conf") { "x" } else { "" });
+            let (_, result) = root.result(&step(&KUBEADM_JOINED, "{}"), false);
+            let hash = result.fields["ca_cert_hash"].to_string();
+            assert_eq!((result.fields["joined"].is_true(), hash.starts_with("sha256:") && hash.len() == 71), (joined, joined), "{files:?}");
+        }
+    }
+
+    #[test]
+    fn reset_takes_off_ours_only() {
+        let prepare = |root: &Root| {
+            host(root);
+            root.write("etc/kubernetes/kubelet.conf", "x");
+            root.write("etc/cni/net.d/10-flannel.conflist", "x");
+            root.write("etc/cni/net.d/99-other.conflist", "x");
+        };
+        converges(&KUBEADM_RESET, "{}", prepare, |root| assert!(root.path("etc/cni/net.d/99-other.conflist").exists()));
+    }
+
+    #[test]
+    fn only_missing_images_are_pulled() {
+        let prepare = |root: &Root| {
+            root.write("have", "registry.k8s.io/pause:3.10\n");
+            root.stub("ctr", r#"case $4 in ls) cat "$R/have" ;; pull) echo "$7" >>"$R/have" ;; esac"#);
+        };
+        let args = r#"{"name":["registry.k8s.io/pause:3.10","registry.k8s.io/etcd:3.6"]}"#;
+        converges(&CRI_IMAGE, args, prepare, |root| {
+            assert_eq!(root.read("have"), "registry.k8s.io/pause:3.10\nregistry.k8s.io/etcd:3.6\n")
+        });
+    }
 }

@@ -6,11 +6,11 @@ const FILES: &[&str] = &[
     include_str!("sh/base.sh"),
     include_str!("sh/command.sh"),
     include_str!("sh/file.sh"),
+    include_str!("sh/kubeadm.sh"),
     include_str!("sh/look.sh"),
     include_str!("sh/systemd.sh"),
     include_str!("sh/apt.sh"),
     include_str!("sh/system.sh"),
-    include_str!("sh/kubernetes.sh"),
 ];
 
 /// All functions that steps call.

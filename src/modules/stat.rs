@@ -34,7 +34,7 @@ pub static STAT: ModuleDef = ModuleDef {
         Ok(script.look(
             "kw_stat_check",
             outcome::with(move |result, said, _| {
-                result.fields.insert("stat".into(), Value::from_iter(stat(&path, said)));
+                result.fields.insert("stat".into(), Value::from_pairs(stat(&path, said)));
             }),
         ))
     },

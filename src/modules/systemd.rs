@@ -87,8 +87,11 @@ fn unit(o: &Opts, check: &'static str, apply: &'static str) -> Work {
             let shown = state.as_deref().map(|s| if s == "stopped" { "stopped" } else { "started" });
             let now = if said.get("active") == "active" { "started" } else { "stopped" };
             result.fields.insert("state".into(), shown.unwrap_or(now).into());
-            let status = [("ActiveState", "active"), ("UnitFileState", "file_state"), ("LoadState", "load")];
-            result.fields.insert("status".into(), status.into_iter().map(|(k, f)| (k, said.get(f).to_owned())).collect());
+            if said.has("active") {
+                let status = [("ActiveState", "active"), ("UnitFileState", "file_state"), ("LoadState", "load")];
+                let status = Value::from_pairs(status.into_iter().map(|(k, f)| (k, said.get(f).to_owned())));
+                result.fields.insert("status".into(), status);
+            }
         }),
     )
 }
@@ -144,7 +147,7 @@ fn services(text: &str) -> Value {
     let row = |name: &str, state: &str, status: &str| {
         Value::from_pairs([("name", name), ("state", state), ("status", status), ("source", "systemd")])
     };
-    all.iter().map(|(name, (state, status))| (name.clone(), row(name, state, status))).collect::<IndexMap<_, _>>().into_iter().collect()
+    Value::from_pairs(all.iter().map(|(name, (state, status))| (name.clone(), row(name, state, status))))
 }
 
 #[cfg(test)]

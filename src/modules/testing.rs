@@ -106,11 +106,14 @@ impl Root {
         let apply = step.apply.as_ref().filter(|_| !check_mode);
         let marker = self.dir.path().join("applied");
         let _ = std::fs::remove_file(&marker);
+        let quote = crate::shell::quote;
+        // As in session/prelude.sh.
         let program = format!(
-            "{}\nkw_test_check() {{\n{}\n}}\nset -eu\nkw_test_rc=0\ntrap 'kw_test_rc=$?; trap - EXIT; kw_test_apply' EXIT\nkw_test_apply() {{\n[ \"$kw_test_rc\" = 10 ] || exit \"$kw_test_rc\"\n{}\n}}\nkw_test_check\n",
+            "{}\n(\nkw_c={} kw_a={}\ntrap 'kw_r=$?; trap - EXIT; case $kw_r in 10) ;; *) exit \"$kw_r\" ;; esac; {}; set -eu; eval \"$kw_a\"; exit \"$?\"' EXIT\nset --\nset -eu\neval \"$kw_c\"\n)\n",
             prelude(),
-            step.check,
-            apply.map_or_else(|| "exit 10".to_owned(), |a| format!(": >{}\n{a}", marker.display())),
+            quote(step.check.as_str()),
+            quote(apply.map_or("", |a| a.as_str())),
+            if apply.is_some() { format!("echo >{}", marker.display()) } else { "exit 10".to_owned() },
         );
         let file = self.dir.path().join("program");
         std::fs::write(&file, program).unwrap();

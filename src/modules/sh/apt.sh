@@ -42,8 +42,8 @@ kw_lists_stale() {
 	[ -e "${KW_ROOT-}/var/lib/apt/lists/lock" ] || return 0
 	# Since apt writes into it, the directory's own time is the newest.
 	[ ! "${KW_ROOT-}/var/lib/apt/lists" -nt "$kw_stamp" ] || kw_stamp=${KW_ROOT-}/var/lib/apt/lists
-	for kw_f in "${KW_ROOT-}"/etc/apt/sources.list "${KW_ROOT-}"/etc/apt/sources.list.d "${KW_ROOT-}"/etc/apt/sources.list.d/* "${KW_ROOT-}"/etc/apt/keyrings/*; do
-		[ ! "$kw_f" -nt "$kw_stamp" ] || return 0
+	for kw_xf in "${KW_ROOT-}"/etc/apt/sources.list "${KW_ROOT-}"/etc/apt/sources.list.d "${KW_ROOT-}"/etc/apt/sources.list.d/* "${KW_ROOT-}"/etc/apt/keyrings/*; do
+		[ ! "$kw_xf" -nt "$kw_stamp" ] || return 0
 	done
 	[ "$kw_valid" != 0 ] || return 0
 	[ "$(($(date +%s) - $(stat -c %Y "$kw_stamp")))" -ge "$kw_valid" ]
@@ -62,12 +62,12 @@ kw_apt_check() {
 	if [ $# -gt 0 ]; then
 		# dpkg-query understands the globs; names are told apart again below.
 		kw_have=$(kw_query) || :
-		for kw_p; do
+		for kw_xp; do
 			kw_version=''
-			case $kw_p in
+			case $kw_xp in
 			*=*)
-				kw_version=${kw_p#*=}
-				kw_p=${kw_p%%=*}
+				kw_version=${kw_xp#*=}
+				kw_xp=${kw_xp%%=*}
 				;;
 			esac
 			kw_one_package || kw_missing=1
@@ -99,9 +99,9 @@ kw_apt_check() {
 		case $kw_deb in
 		*://*) return 10 ;;
 		esac
-		kw_p=$(dpkg-deb -f "$kw_deb" Package)
+		kw_xp=$(dpkg-deb -f "$kw_deb" Package)
 		kw_version=$(dpkg-deb -f "$kw_deb" Version)
-		kw_names=$kw_p
+		kw_names=$kw_xp
 		kw_have=$(kw_query) || :
 		kw_one_package || return 10
 	fi
@@ -113,12 +113,12 @@ kw_query() (
 	dpkg-query -W -f='${Package} ${Version} ${db:Status-Status}\n' -- $kw_names 2>/dev/null
 )
 
-# Whether package kw_p (a glob or a name) is as wanted in kw_have.
+# Whether package kw_xp (a glob or a name) is as wanted in kw_have.
 kw_one_package() {
-	kw_bare=${kw_p%%:*}
+	kw_bare=${kw_xp%%:*}
 	kw_seen=''
-	while read -r kw_n kw_v kw_st; do
-		case $kw_n in
+	while read -r kw_xn kw_xv kw_st; do
+		case $kw_xn in
 		'') continue ;;
 		$kw_bare) ;;
 		*) continue ;;
@@ -129,7 +129,7 @@ kw_one_package() {
 		absent:*) ;;
 		*:installed)
 			[ -n "$kw_version" ] || kw_seen=1
-			case $kw_v in
+			case $kw_xv in
 			$kw_version) kw_seen=1 ;;
 			esac
 			;;
@@ -145,10 +145,10 @@ kw_newer() {
 	if [ -n "$kw_update" ] && kw_lists_stale; then return 1; fi
 	kw_list=$(apt-cache policy -- "$@")
 	kw_inst=''
-	while read -r kw_k kw_v; do
-		case $kw_k in
-		Installed:) kw_inst=$kw_v ;;
-		Candidate:) [ "$kw_inst" = "$kw_v" ] || return 1 ;;
+	while read -r kw_xk kw_xv; do
+		case $kw_xk in
+		Installed:) kw_inst=$kw_xv ;;
+		Candidate:) [ "$kw_inst" = "$kw_xv" ] || return 1 ;;
 		esac
 	done <<-EOT
 		$kw_list
@@ -329,9 +329,9 @@ kw_repo_check() {
 kw_repo_apply() {
 	kw_plain_file "$kw_mexpr"
 	if [ "$kw_state" = absent ]; then
-		for kw_f in $kw_found; do
-			kw_rest=$(grep -vxF -- "$kw_repo" "$kw_f") || :
-			if [ -n "$kw_rest" ] || [ "$kw_f" = "${KW_ROOT-}/etc/apt/sources.list" ]; then printf '%s\n' "$kw_rest" | kw_write "$kw_f"; else rm -f -- "$kw_f"; fi
+		for kw_xf in $kw_found; do
+			kw_rest=$(grep -vxF -- "$kw_repo" "$kw_xf") || :
+			if [ -n "$kw_rest" ] || [ "$kw_xf" = "${KW_ROOT-}/etc/apt/sources.list" ]; then printf '%s\n' "$kw_rest" | kw_write "$kw_xf"; else rm -f -- "$kw_xf"; fi
 		done
 	else
 		mkdir -p -- "${kw_file%/*}"

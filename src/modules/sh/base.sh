@@ -101,13 +101,13 @@ kw_set_attributes() {
 kw_validate_file() {
 	[ -n "$kw_validate" ] || return 0
 	case $kw_validate in
-	*%s*) kw_v="${kw_validate%%%s*}\"\$KW_FILE\"${kw_validate#*%s}" ;;
+	*%s*) kw_xv="${kw_validate%%%s*}\"\$KW_FILE\"${kw_validate#*%s}" ;;
 	*)
 		rm -f -- "$1"
 		kw_fail "validate must contain %s: $kw_validate"
 		;;
 	esac
-	KW_FILE=$1 sh -c "$kw_v" >&2 </dev/null || {
+	KW_FILE=$1 sh -c "$kw_xv" >&2 </dev/null || {
 		kw_rc=$?
 		rm -f -- "$1"
 		kw_fail "the new file is not valid: '$kw_validate' ended with exit code $kw_rc"
@@ -175,10 +175,10 @@ kw_write() {
 }
 kw_plain_file() { kw_owner='' kw_group='' kw_mexpr=${1:-} kw_validate='' kw_backup=''; }
 
-# kw_s: the SHA-256 of a file.
+# kw_xs: the SHA-256 of a file.
 kw_sum() {
-	kw_s=$(sha256sum <"$1")
-	kw_s=${kw_s%% *}
+	kw_xs=$(sha256sum <"$1")
+	kw_xs=${kw_xs%% *}
 }
 
 # URL $1 → file $2. $3: a file of curl options (headers, user), or nothing. Whatever the host has is used.

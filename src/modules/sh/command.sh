@@ -4,8 +4,8 @@
 kw_any() {
 	kw_ifs=$IFS
 	IFS=''
-	for kw_f in $1; do
-		if [ -e "$kw_f" ] || [ -L "$kw_f" ]; then
+	for kw_xf in $1; do
+		if [ -e "$kw_xf" ] || [ -L "$kw_xf" ]; then
 			IFS=$kw_ifs
 			return 0
 		fi

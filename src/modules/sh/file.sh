@@ -9,9 +9,9 @@ kw_file_check() {
 		;;
 	'') # As it is; only attributes.
 		if [ -d "$kw_path" ]; then kw_state=directory; elif [ -e "$kw_path" ] || [ -z "$kw_recurse" ]; then kw_state=file; else kw_state=directory; fi
+		kw_out out_state "$kw_state"
 		;;
 	esac
-	kw_out out_state "$kw_state"
 	case $kw_state in
 	directory)
 		[ -d "$kw_path" ] || {
@@ -59,9 +59,9 @@ kw_link_possible() {
 kw_tree_attributes() {
 	[ -n "$kw_mexpr$kw_owner$kw_group" ] || return 0
 	kw_list=$(find "$kw_path" ! -type l -exec stat -c '%a %u %g %U %G %F' -- {} +)
-	while read -r kw_1 kw_2 kw_3 kw_4 kw_5 kw_6; do
-		kw_now_mode=$kw_1 kw_now_uid=$kw_2 kw_now_gid=$kw_3 kw_now_user=$kw_4 kw_now_group=$kw_5 kw_isdir=0
-		[ "$kw_6" != directory ] || kw_isdir=1
+	while read -r kw_x1 kw_x2 kw_x3 kw_x4 kw_x5 kw_x6; do
+		kw_now_mode=$kw_x1 kw_now_uid=$kw_x2 kw_now_gid=$kw_x3 kw_now_user=$kw_x4 kw_now_group=$kw_x5 kw_isdir=0
+		[ "$kw_x6" != directory ] || kw_isdir=1
 		kw_compare "$kw_isdir"
 		[ -z "$kw_differs" ] || return 0
 	done <<-EOT
@@ -123,9 +123,9 @@ kw_copy_check() {
 	if [ "${kw_dest%/}" != "$kw_dest" ] || [ -d "$kw_dest" ]; then
 		[ -n "$kw_base" ] || kw_fail "dest $kw_dest is a directory: content needs a file name"
 		kw_dest=${kw_dest%/}/$kw_base
+		kw_out out_dest "$kw_dest"
 	fi
 	if [ -n "$kw_follow" ] && [ -L "$kw_dest" ]; then kw_dest=$(readlink -f -- "$kw_dest"); fi
-	kw_out out_dest "$kw_dest"
 	kw_one_file_check
 }
 
@@ -133,7 +133,7 @@ kw_one_file_check() {
 	if [ -f "$kw_dest" ] && [ ! -L "$kw_dest" ]; then
 		if [ -n "$kw_force" ]; then
 			kw_sum "$kw_dest"
-			[ "$kw_s" = "$kw_sha" ] || kw_content=1
+			[ "$kw_xs" = "$kw_sha" ] || kw_content=1
 		fi
 		if [ -z "$kw_content" ]; then kw_attributes "$kw_dest"; fi
 	elif [ -L "$kw_dest" ] && [ -z "$kw_force" ]; then
@@ -175,13 +175,13 @@ kw_tree_check() {
 	if [ -n "$kw_force" ] && [ -n "$kw_sums" ]; then
 		printf %s "$kw_sums" | sha256sum -c - >/dev/null 2>&1 || return 10
 	fi
-	while read -r kw_fmode kw_sha kw_f; do
+	while read -r kw_fmode kw_sha kw_xf; do
 		[ "$kw_sha" != - ] || {
-			[ -d "$kw_f" ] || return 10
+			[ -d "$kw_xf" ] || return 10
 			continue
 		}
-		[ -f "$kw_f" ] || return 10
-		[ -z "$kw_mexpr$kw_owner$kw_group" ] || kw_attributes "$kw_f"
+		[ -f "$kw_xf" ] || return 10
+		[ -z "$kw_mexpr$kw_owner$kw_group" ] || kw_attributes "$kw_xf"
 	done <<-EOT
 		$kw_tree
 	EOT
@@ -193,15 +193,15 @@ kw_tree_apply() {
 	kw_mexpr=$kw_dexpr
 	kw_make_dirs "${kw_dest%/}"
 	cd -- "$kw_top"
-	while read -r kw_fmode kw_sha kw_f; do
+	while read -r kw_fmode kw_sha kw_xf; do
 		if [ "$kw_sha" = - ]; then
 			kw_mexpr=$kw_dexpr
-			kw_make_dirs "$kw_f"
+			kw_make_dirs "$kw_xf"
 			continue
 		fi
 		kw_mexpr=$kw_fexpr
 		[ "$kw_preserve" != 1 ] || kw_mexpr=0$kw_fmode
-		kw_dest=$kw_f kw_content='' kw_differs='' kw_rc=0
+		kw_dest=$kw_xf kw_content='' kw_differs='' kw_rc=0
 		kw_one_file_check >/dev/null || kw_rc=$?
 		[ "$kw_rc" != 10 ] || kw_copy_apply
 	done <<-EOT
@@ -218,15 +218,14 @@ kw_remote_check() {
 		kw_out out_dest "$kw_dest"
 		[ -d "$kw_dest" ] || return 10
 		kw_list=$(cd -- "$kw_src" && find . -type f)
-		while read -r kw_f; do
-			[ -z "$kw_f" ] || cmp -s "$kw_src/$kw_f" "$kw_dest/$kw_f" || return 10
+		while read -r kw_xf; do
+			[ -z "$kw_xf" ] || cmp -s "$kw_src/$kw_xf" "$kw_dest/$kw_xf" || return 10
 		done <<-EOT
 			$kw_list
 		EOT
 		return 0
 	fi
-	if [ "${kw_dest%/}" != "$kw_dest" ] || [ -d "$kw_dest" ]; then kw_dest=${kw_dest%/}/${kw_src##*/}; fi
-	kw_out out_dest "$kw_dest"
+	if [ "${kw_dest%/}" != "$kw_dest" ] || [ -d "$kw_dest" ]; then kw_dest=${kw_dest%/}/${kw_src##*/} && kw_out out_dest "$kw_dest"; fi
 	if [ "$kw_preserve" = 1 ]; then
 		kw_look "$kw_src"
 		kw_mexpr=0$kw_now_mode
@@ -273,7 +272,7 @@ kw_edit_check() {
 	if [ -L "$kw_path" ]; then kw_path=$(readlink -f -- "$kw_path"); fi
 	if [ -f "$kw_path" ]; then
 		kw_sum "$kw_path"
-		[ "$kw_s" = "$kw_old" ] || kw_fail "$kw_path was changed by somebody else just now"
+		[ "$kw_xs" = "$kw_old" ] || kw_fail "$kw_path was changed by somebody else just now"
 	else
 		[ -z "$kw_old" ] || kw_fail "$kw_path was removed by somebody else just now"
 	fi

@@ -15,8 +15,8 @@ kw_stat_check() {
 		kw_out link "$(readlink -- "$kw_path")"
 		kw_out source "$(readlink -f -- "$kw_path" || :)"
 	elif [ -n "$kw_algorithm" ] && [ -f "$kw_path" ] && [ -r "$kw_path" ]; then
-		kw_s=$("${kw_algorithm}sum" <"$kw_path")
-		kw_out checksum "${kw_s%% *}"
+		kw_xs=$("${kw_algorithm}sum" <"$kw_path")
+		kw_out checksum "${kw_xs%% *}"
 	fi
 }
 
@@ -28,23 +28,23 @@ kw_slurp_check() {
 
 # Paths are the positional parameters; depth and type are find's own, the rest is filtered by us.
 kw_find_check() {
-	for kw_p; do
-		if [ ! -d "$kw_p" ]; then
-			kw_out warning "$kw_p is no directory"
+	for kw_xp; do
+		if [ ! -d "$kw_xp" ]; then
+			kw_out warning "$kw_xp is no directory"
 			continue
 		fi
-		find ${kw_follow:+-L} "$kw_p" -mindepth 1 ${kw_depth:+-maxdepth "$kw_depth"} -exec stat -c '%f %u %g %U %G %s %i %d %h %X %Y %Z %n' -- {} +
+		find ${kw_follow:+-L} "$kw_xp" -mindepth 1 ${kw_depth:+-maxdepth "$kw_depth"} -exec stat -c '%f %u %g %U %G %s %i %d %h %X %Y %Z %n' -- {} +
 	done
 	printf '\n%s' "now $(date +%s)"
 }
 
 kw_tempfile_apply() {
-	kw_t=$(mktemp ${kw_isdir:+-d} "${kw_path:-${TMPDIR:-/tmp}}/${kw_prefix}XXXXXXXX")
+	kw_xt=$(mktemp ${kw_isdir:+-d} "${kw_path:-${TMPDIR:-/tmp}}/${kw_prefix}XXXXXXXX")
 	if [ -n "$kw_suffix" ]; then
-		mv -- "$kw_t" "$kw_t$kw_suffix"
-		kw_t=$kw_t$kw_suffix
+		mv -- "$kw_xt" "$kw_xt$kw_suffix"
+		kw_xt=$kw_xt$kw_suffix
 	fi
-	kw_out out_path "$kw_t"
+	kw_out out_path "$kw_xt"
 }
 
 kw_getent_check() {

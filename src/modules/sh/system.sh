@@ -6,15 +6,15 @@ kw_module_there() {
 	case $kw_mod in
 	br_netfilter) [ ! -d "${KW_ROOT-}/proc/sys/net/bridge" ] || return 0 ;;
 	esac
-	while read -r kw_a kw_b; do
-		[ "${kw_b:-$kw_a}" != "$kw_mod" ] || return 0
+	while read -r kw_xa kw_xb; do
+		[ "${kw_xb:-$kw_xa}" != "$kw_mod" ] || return 0
 	done <"${KW_ROOT-}/proc/filesystems"
 	read -r kw_rel <"${KW_ROOT-}/proc/sys/kernel/osrelease"
 	if [ -r "${KW_ROOT-}/lib/modules/$kw_rel/modules.builtin" ]; then
-		while read -r kw_a; do
-			kw_a=${kw_a##*/}
-			kw_a=${kw_a%.ko*}
-			case $kw_a in
+		while read -r kw_xa; do
+			kw_xa=${kw_xa##*/}
+			kw_xa=${kw_xa%.ko*}
+			case $kw_xa in
 			"$kw_mod" | "$kw_name") return 0 ;;
 			esac
 		done <"${KW_ROOT-}/lib/modules/$kw_rel/modules.builtin"
@@ -67,20 +67,20 @@ kw_words() {
 	set -f
 	set -- $1
 	set +f
-	kw_w=$*
+	kw_xw=$*
 }
 
 kw_sysctl_check() {
 	kw_differs=''
 	kw_file=${KW_ROOT-}$kw_file kw_proc=${KW_ROOT-}/proc/sys/$kw_key_path
 	kw_words "$kw_value"
-	kw_value=$kw_w kw_live='' kw_filed=''
+	kw_value=$kw_xw kw_live='' kw_filed=''
 	if [ -f "$kw_file" ]; then
-		while IFS='=' read -r kw_k kw_v || [ -n "$kw_k" ]; do
-			kw_words "$kw_k"
-			if [ "$kw_w" = "$kw_key" ]; then
-				kw_words "$kw_v"
-				kw_filed=$kw_w
+		while IFS='=' read -r kw_xk kw_xv || [ -n "$kw_xk" ]; do
+			kw_words "$kw_xk"
+			if [ "$kw_xw" = "$kw_key" ]; then
+				kw_words "$kw_xv"
+				kw_filed=$kw_xw
 			fi
 		done <"$kw_file"
 	fi
@@ -91,7 +91,7 @@ kw_sysctl_check() {
 	if [ -r "$kw_proc" ]; then
 		kw_live=$(cat "$kw_proc")
 		kw_words "$kw_live"
-		kw_live=$kw_w
+		kw_live=$kw_xw
 	fi
 	if [ -n "$kw_set" ] && [ "$kw_live" != "$kw_value" ]; then kw_differs=1; fi
 	[ "$kw_filed" = "$kw_value" ] || kw_differs=1
@@ -147,14 +147,14 @@ kw_hostname_apply() {
 # Whether kw_path is mounted, and its line in fstab.
 kw_mount_look() {
 	kw_fstab=${KW_ROOT-}$kw_fstab kw_mounted='' kw_line=''
-	while read -r kw_a kw_b kw_rest; do
-		[ "$kw_b" != "$kw_path" ] || kw_mounted=$kw_a
+	while read -r kw_xa kw_xb kw_rest; do
+		[ "$kw_xb" != "$kw_path" ] || kw_mounted=$kw_xa
 	done <"${KW_ROOT-}/proc/self/mounts"
 	if [ -f "$kw_fstab" ]; then
-		while read -r kw_a kw_b kw_c kw_d kw_e kw_f kw_rest; do
-			case $kw_a in
+		while read -r kw_xa kw_xb kw_xc kw_xd kw_xe kw_xf kw_rest; do
+			case $kw_xa in
 			'#'*) ;;
-			*) [ "$kw_b" != "$kw_path" ] || kw_line="$kw_a $kw_b $kw_c $kw_d ${kw_e:-0} ${kw_f:-0}" ;;
+			*) [ "$kw_xb" != "$kw_path" ] || kw_line="$kw_xa $kw_xb $kw_xc $kw_xd ${kw_xe:-0} ${kw_xf:-0}" ;;
 			esac
 		done <"$kw_fstab"
 	fi
@@ -209,16 +209,15 @@ kw_mount_apply() {
 kw_swap_check() {
 	kw_todo=''
 	{
-		read -r kw_a || :
-		while read -r kw_a kw_rest; do
+		read -r kw_xa || :
+		while read -r kw_xa kw_rest; do
 			# Swap of a container's host is not ours to switch off.
-			[ -z "$kw_a" ] || [ -n "$kw_shared" ] || kw_todo=off
+			[ -z "$kw_xa" ] || [ -n "$kw_shared" ] || kw_todo=off
 		done
 	} <"${KW_ROOT-}/proc/swaps"
-	kw_out active "$kw_todo"
 	if [ -f "${KW_ROOT-}/etc/fstab" ]; then
-		while read -r kw_a kw_b kw_c kw_rest; do
-			case $kw_a:$kw_c in
+		while read -r kw_xa kw_xb kw_xc kw_rest; do
+			case $kw_xa:$kw_xc in
 			'#'*) ;;
 			*:swap)
 				kw_todo="$kw_todo fstab"
@@ -227,8 +226,8 @@ kw_swap_check() {
 			esac
 		done <"${KW_ROOT-}/etc/fstab"
 	fi
-	for kw_f in "${KW_ROOT-}"/etc/systemd/system/*.swap; do
-		if [ -f "$kw_f" ] && [ ! -L "$kw_f" ]; then kw_todo="$kw_todo units"; fi
+	for kw_xf in "${KW_ROOT-}"/etc/systemd/system/*.swap; do
+		if [ -f "$kw_xf" ] && [ ! -L "$kw_xf" ]; then kw_todo="$kw_todo units"; fi
 	done
 	# An empty /etc/systemd/zram-generator.conf switches the generator off (zram-generator.conf(5)).
 	if [ -s "${KW_ROOT-}/etc/systemd/zram-generator.conf" ] || { [ -e "${KW_ROOT-}/usr/lib/systemd/zram-generator.conf" ] && [ ! -e "${KW_ROOT-}/etc/systemd/zram-generator.conf" ]; }; then
@@ -245,8 +244,8 @@ kw_swap_apply() {
 			# Units of swap that systemd made itself (GPT partitions) are masked, or they are back after a reboot.
 			if kw_has systemctl; then
 				kw_list=$(systemctl list-units --plain --no-legend --no-pager --type swap 2>/dev/null) || :
-				printf '%s\n' "$kw_list" | while read -r kw_a kw_rest; do
-					[ -z "$kw_a" ] || systemctl mask --now -- "$kw_a" >&2 || :
+				printf '%s\n' "$kw_list" | while read -r kw_xa kw_rest; do
+					[ -z "$kw_xa" ] || systemctl mask --now -- "$kw_xa" >&2 || :
 				done
 			fi
 			swapoff -a || kw_fail "swap cannot be switched off: is there enough free memory?"
@@ -256,10 +255,10 @@ kw_swap_apply() {
 			awk '!/^[ \t]*#/ && $3 == "swap" {print "# kubewright: " $0; next} {print}' "${KW_ROOT-}/etc/fstab" | kw_write "${KW_ROOT-}/etc/fstab"
 			;;
 		units)
-			for kw_f in "${KW_ROOT-}"/etc/systemd/system/*.swap; do
-				if [ -f "$kw_f" ] && [ ! -L "$kw_f" ]; then
-					mv -- "$kw_f" "$kw_f.kubewright"
-					systemctl mask -- "${kw_f##*/}" >&2 || :
+			for kw_xf in "${KW_ROOT-}"/etc/systemd/system/*.swap; do
+				if [ -f "$kw_xf" ] && [ ! -L "$kw_xf" ]; then
+					mv -- "$kw_xf" "$kw_xf.kubewright"
+					systemctl mask -- "${kw_xf##*/}" >&2 || :
 				fi
 			done
 			;;

@@ -6,19 +6,22 @@ kw_ctl() { systemctl ${kw_scope:+"--$kw_scope"} ${kw_no_block:+--no-block} "$@";
 kw_unit_look() {
 	kw_active='' kw_file_state='' kw_load='' kw_stale=''
 	kw_list=$(systemctl ${kw_scope:+"--$kw_scope"} show -p ActiveState,UnitFileState,LoadState,NeedDaemonReload -- "$1")
-	while IFS='=' read -r kw_k kw_v; do
-		case $kw_k in
-		ActiveState) kw_active=$kw_v ;;
-		UnitFileState) kw_file_state=$kw_v ;;
-		LoadState) kw_load=$kw_v ;;
-		NeedDaemonReload) kw_stale=$kw_v ;;
+	while IFS='=' read -r kw_xk kw_xv; do
+		case $kw_xk in
+		ActiveState) kw_active=$kw_xv ;;
+		UnitFileState) kw_file_state=$kw_xv ;;
+		LoadState) kw_load=$kw_xv ;;
+		NeedDaemonReload) kw_stale=$kw_xv ;;
 		esac
 	done <<-EOT
 		$kw_list
 	EOT
-	kw_out active "$kw_active"
-	kw_out file_state "$kw_file_state"
-	kw_out load "$kw_load"
+	# Printing costs the session forks: only where the answer is all that was asked for, or it is not as wanted anyway.
+	if [ -z "$kw_state$kw_enabled$kw_masked" ]; then
+		kw_out active "$kw_active"
+		kw_out file_state "$kw_file_state"
+		kw_out load "$kw_load"
+	fi
 }
 
 # What is to be done, as words in kw_todo.

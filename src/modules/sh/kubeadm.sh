@@ -1,0 +1,344 @@
+# kubeadm: init, join, reset, membership. A marker file stands while init or join is under way: it says, after a kill at
+# any moment, that what lies on the disk was never finished. It is removed last.
+
+kw_k8s=${KW_ROOT-}/etc/kubernetes
+
+# Runs a kubeadm command (the arguments) in the background and watches kubelet and static pods meanwhile: whoever
+# crashes again and again ends it now, with the line that says why, not after kubeadm's 4 minutes.
+kw_watched() {
+	kw_log=${KW_ROOT-}/run/kubewright-kubeadm.log
+	rm -f -- "$kw_log"
+	(umask 077 && : >"$kw_log")
+	kw_begun=$(date +%s)
+	kw_first='' kw_fails=0
+	"$@" >"$kw_log" 2>&1 </dev/null &
+	kw_pid=$!
+	printf '%s\n' "$kw_pid" >"$kw_marker"
+	kw_tick=${KW_TICK-1}
+	while kill -0 "$kw_pid" 2>/dev/null; do
+		sleep "$kw_tick"
+		kw_why=$(kw_crashing) || kw_why=''
+		if [ -n "$kw_why" ]; then
+			kw_fails=$((kw_fails + 1))
+			# One crash may be an accident (containerd was restarting), twice seen after the other it is the cause.
+			if [ "$kw_fails" -ge 3 ]; then
+				kill "$kw_pid" 2>/dev/null || :
+				kw_tail_log
+				kw_fail "$kw_why"
+			fi
+		fi
+	done
+	kw_rc=0
+	wait "$kw_pid" || kw_rc=$?
+	if [ "$kw_rc" != 0 ]; then
+		kw_tail_log
+		kw_why=$(kw_crashing) || kw_why=''
+		[ -n "$kw_why" ] || kw_why=$(grep -E '\[ERROR |^error|^ *error' "$kw_log" | head -n 4 | kw_mask)
+		kw_fail "${1##*/} $2: ${kw_why:-exit code $kw_rc}"
+	fi
+	rm -f -- "$kw_log"
+}
+
+# Tokens have no place in an error.
+kw_mask() { sed 's/[a-z0-9]\{6\}\.[a-z0-9]\{16\}/[token]/g'; }
+kw_tail_log() { tail -n 12 "$kw_log" | kw_mask >&2; }
+
+# Prints why kubelet or a static pod cannot live, or nothing.
+kw_crashing() {
+	kw_active='' kw_sub='' kw_restarts=0
+	kw_list=$(systemctl show kubelet -p ActiveState,SubState,NRestarts 2>/dev/null) || return 0
+	while IFS='=' read -r kw_k kw_v; do
+		case $kw_k in
+		ActiveState) kw_active=$kw_v ;;
+		SubState) kw_sub=$kw_v ;;
+		NRestarts) kw_restarts=$kw_v ;;
+		esac
+	done <<-EOT
+		$kw_list
+	EOT
+	# Before kubeadm has written its configuration kubelet restarts all the time, and that is as it should be.
+	if [ -f "${KW_ROOT-}/var/lib/kubelet/config.yaml" ]; then
+		case $kw_sub in
+		auto-restart | auto-restart-queued | failed)
+			kw_line=$(journalctl -u kubelet --since "@$kw_begun" -o cat --no-pager -n 400 2>/dev/null | grep -E 'command failed|[Ff]ailed to run [Kk]ubelet|^panic:|^E.*err=|^Error:' | tail -n 1) || :
+			kw_line=$(printf '%s' "$kw_line" | sed 's/^[EFIW][0-9]* [0-9:.]* *[0-9]* [a-z_]*\.go:[0-9]*\] //')
+			if [ -n "$kw_line" ]; then printf 'kubelet does not start: %s' "$kw_line"; elif [ "${kw_restarts:-0}" -ge 3 ]; then printf 'kubelet does not start and says nothing in its journal (%s restarts)' "$kw_restarts"; fi
+			return 0
+			;;
+		esac
+	fi
+	if ! systemctl is-active -q containerd; then
+		kw_line=$(journalctl -u containerd --since "@$kw_begun" -o cat --no-pager -n 50 2>/dev/null | grep -E 'level=(fatal|error)|[Ff]ailed' | tail -n 1) || :
+		printf 'containerd is not running: %s' "${kw_line:-see journalctl -u containerd}"
+		return 0
+	fi
+	# A container's log files are numbered by its restarts.
+	for kw_xf in "${KW_ROOT-}"/var/log/pods/kube-system_etcd-*/*/[3-9].log "${KW_ROOT-}"/var/log/pods/kube-system_kube-*/*/[3-9].log; do
+		if [ -s "$kw_xf" ] && [ "$kw_xf" -nt "$kw_marker" ]; then
+			kw_name=${kw_xf%/*}
+			printf '%s does not stay up: %s' "${kw_name##*/}" "$(tail -n 1 "$kw_xf" | cut -d' ' -f4- | kw_mask)"
+			return 0
+		fi
+	done
+}
+
+# A kubeadm of an earlier run that is still at work is not disturbed: it is waited for.
+kw_wait_for_earlier() {
+	[ -s "$kw_marker" ] || return 0
+	read -r kw_pid <"$kw_marker" || return 0
+	while [ -r "/proc/$kw_pid/comm" ] && read -r kw_comm <"/proc/$kw_pid/comm" && [ "$kw_comm" = kubeadm ]; do sleep 1; done
+}
+
+# Removes what an unfinished or foreign kubeadm left on this machine, and links of its network. Nothing else: no flush, no
+# other CNI's configuration.
+kw_clean() {
+	if kw_has kubeadm; then
+		kw_rc=0
+		timeout 180 kubeadm reset -f >"${KW_ROOT-}/run/kubewright-reset.log" 2>&1 </dev/null || kw_rc=$?
+		if [ "$kw_rc" != 0 ]; then tail -n 5 "${KW_ROOT-}/run/kubewright-reset.log" >&2; fi
+		rm -f -- "${KW_ROOT-}/run/kubewright-reset.log"
+	fi
+	if kw_has systemctl; then systemctl stop kubelet >/dev/null 2>&1 || :; fi
+	rm -rf -- "$kw_k8s/manifests" "$kw_k8s/pki" "$kw_k8s/tmp"
+	rm -f -- "$kw_k8s"/*.conf "$kw_k8s"/kubewright-*.started
+	rm -rf -- "${KW_ROOT-}/var/lib/etcd/member" "${KW_ROOT-}/var/lib/cni/networks/cbr0" "${KW_ROOT-}/run/flannel"
+	rm -f -- "${KW_ROOT-}/var/lib/kubelet/config.yaml" "${KW_ROOT-}/var/lib/kubelet/kubeadm-flags.env" "${KW_ROOT-}"/var/lib/kubelet/pki/kubelet*.pem "${KW_ROOT-}"/var/lib/kubelet/pki/kubelet.*
+	if [ -z "${KW_ROOT-}" ]; then
+		for kw_link in flannel.1 flannel-v6.1 cni0; do
+			[ ! -d "/sys/class/net/$kw_link" ] || ip link delete "$kw_link" || :
+		done
+		if kw_has nft; then
+			kw_list=$(nft list tables 2>/dev/null) || kw_list=''
+			while read -r kw_xt kw_family kw_table; do
+				case $kw_table in
+				kube-proxy | flannel-ipv4 | flannel-ipv6) nft delete table "$kw_family" "$kw_table" || : ;;
+				esac
+			done <<-EOT
+				$kw_list
+			EOT
+		fi
+	fi
+	rm -f -- "${KW_ROOT-}/etc/cni/net.d/10-flannel.conflist"
+}
+
+kw_init_check() {
+	kw_marker=$kw_k8s/kubewright-init.started
+	kw_todo=init
+	if [ ! -e "$kw_marker" ] && [ -s "$kw_k8s/admin.conf" ] && [ -s "$kw_k8s/manifests/kube-apiserver.yaml" ]; then
+		kw_todo=''
+		systemctl is-active -q kubelet || kw_todo=start
+	fi
+	[ -z "$kw_todo" ] || return 10
+}
+
+kw_init_apply() {
+	if [ "$kw_todo" = start ]; then
+		kw_scope='' kw_no_block='' kw_unit=kubelet
+		kw_unit_do start
+		return 0
+	fi
+	kw_has kubeadm || kw_fail "kubeadm is not installed on this host"
+	mkdir -p -- "$kw_k8s"
+	kw_finish=''
+	if [ -e "$kw_marker" ]; then
+		kw_wait_for_earlier
+		if [ -d "${KW_ROOT-}/var/lib/etcd/member" ] && kw_api_answers; then
+			kw_finish=1
+		else
+			kw_clean
+			mkdir -p -- "$kw_k8s"
+		fi
+	elif [ -d "${KW_ROOT-}/var/lib/etcd/member" ]; then
+		kw_fail "this host has etcd data (/var/lib/etcd/member) of a cluster that is not ours to finish, and no admin.conf: restore it, or take it off with 'kubewright reset'"
+	elif [ -e "$kw_k8s/kubelet.conf" ] || [ -e "$kw_k8s/bootstrap-kubelet.conf" ] || [ -e "$kw_k8s/kubewright-join.started" ]; then
+		kw_clean
+		mkdir -p -- "$kw_k8s"
+	fi
+	: >"$kw_marker"
+	sync "$kw_marker" 2>/dev/null || sync
+	if [ -n "$kw_finish" ]; then
+		# The API answers: the phases that may be missing are all idempotent. etcd's data is not touched.
+		for kw_phase in 'upload-config all' mark-control-plane bootstrap-token 'kubelet-finalize all' 'addon all'; do
+			kw_watched kubeadm init phase $kw_phase --config "$KW_BLOBS/$kw_config"
+		done
+	else
+		kw_watched kubeadm init --config "$KW_BLOBS/$kw_config" --skip-token-print ${kw_ignore:+"--ignore-preflight-errors=$kw_ignore"}
+	fi
+	sync "$kw_k8s" 2>/dev/null || sync
+	rm -f -- "$kw_marker"
+}
+
+# After an interrupted init the static pods may still be coming up.
+kw_api_answers() {
+	[ -s "$kw_k8s/admin.conf" ] && kw_has kubectl || return 1
+	kw_left=30
+	while [ "$kw_left" -gt 0 ]; do
+		kubectl --kubeconfig "$kw_k8s/admin.conf" --request-timeout=3s get --raw /readyz >/dev/null 2>&1 && return 0
+		systemctl is-active -q kubelet || return 1
+		kw_left=$((kw_left - 1))
+		sleep 1
+	done
+	return 1
+}
+
+# kw_joined: yes, or no and why. A machine belongs to a cluster when the API at its address, verified with the CA that it
+# has, knows its node. While the API is silent nothing can be said: kw_wait seconds for an answer.
+kw_membership() {
+	kw_joined=no kw_marker=$kw_k8s/kubewright-join.started
+	if [ -e "$kw_marker" ]; then
+		kw_reason='a join was interrupted'
+		return 0
+	fi
+	if [ ! -s "$kw_k8s/kubelet.conf" ] || [ ! -s "$kw_k8s/pki/ca.crt" ]; then
+		kw_reason='no kubelet.conf'
+		return 0
+	fi
+	kw_server=''
+	while read -r kw_k kw_v; do
+		[ "$kw_k" != server: ] || kw_server=$kw_v
+	done <"$kw_k8s/kubelet.conf"
+	if [ -n "$kw_endpoint" ] && [ "$kw_server" != "https://$kw_endpoint" ]; then
+		kw_reason="it belongs to $kw_server"
+		return 0
+	fi
+	if [ -z "$kw_node" ]; then
+		read -r kw_node <"${KW_ROOT-}/proc/sys/kernel/hostname"
+		if [ -r "${KW_ROOT-}/var/lib/kubelet/kubeadm-flags.env" ]; then
+			read -r kw_flags <"${KW_ROOT-}/var/lib/kubelet/kubeadm-flags.env" || :
+			case $kw_flags in
+			*--hostname-override=*)
+				kw_node=${kw_flags##*--hostname-override=}
+				kw_node=${kw_node%%[\" ]*}
+				;;
+			esac
+		fi
+	fi
+	kw_url=$kw_server/api/v1/nodes/$kw_node
+	kw_until=''
+	while :; do
+		kw_ask
+		case $kw_code in
+		200 | 403) kw_joined=yes ;;
+		401) kw_reason='the API does not accept its certificate' ;;
+		404) kw_reason="the API knows no node $kw_node" ;;
+		tls) kw_reason="$kw_server is another cluster" ;;
+		*)
+			[ -n "$kw_until" ] || kw_until=$(($(date +%s) + kw_wait))
+			[ "$(date +%s)" -lt "$kw_until" ] || kw_fail "cannot tell whether this machine belongs to the cluster: $kw_server did not answer within $kw_wait s ($kw_err)"
+			sleep 1
+			continue
+			;;
+		esac
+		return 0
+	done
+}
+
+kw_ask() {
+	kw_err='' kw_code=''
+	kw_pem=${KW_ROOT-}/var/lib/kubelet/pki/kubelet-client-current.pem
+	if kw_has curl; then
+		kw_rc=0
+		kw_code=$(curl -sS --noproxy '*' --max-time 5 -o /dev/null -w '%{http_code}' --cacert "$kw_k8s/pki/ca.crt" --cert "$kw_pem" --key "$kw_pem" "$kw_url" 2>/dev/null) || kw_rc=$?
+		case $kw_rc in
+		0) ;;
+		60 | 51 | 83) kw_code=tls ;;
+		58) kw_code=401 ;;
+		*) kw_code='' kw_err="curl exit code $kw_rc" ;;
+		esac
+	else
+		kw_rc=0
+		kw_err=$(kubectl --kubeconfig "$kw_k8s/kubelet.conf" --request-timeout=5s get --raw "${kw_url#"$kw_server"}" 2>&1 >/dev/null) || kw_rc=$?
+		case $kw_rc:$kw_err in
+		0:*) kw_code=200 ;;
+		*NotFound*) kw_code=404 ;;
+		*Forbidden*) kw_code=403 ;;
+		*Unauthorized* | *'must be logged in'*) kw_code=401 ;;
+		*x509*) kw_code=tls ;;
+		esac
+	fi
+}
+
+# The CA that this machine trusts, when its join (or init) came to an end. Whether that is the wanted cluster's CA is
+# compared by whoever knows that one.
+kw_joined_check() {
+	kw_marker=$kw_k8s/kubewright-join.started
+	kw_wait_for_earlier
+	if [ ! -e "$kw_marker" ] && [ ! -e "$kw_k8s/kubewright-init.started" ] && [ -s "$kw_k8s/kubelet.conf" ] && [ -s "$kw_k8s/pki/ca.crt" ]; then
+		kw_out_stdin ca <"$kw_k8s/pki/ca.crt"
+	fi
+}
+
+kw_join_check() {
+	kw_wait=20
+	kw_membership
+	[ "$kw_joined" = yes ] || return 10
+}
+
+kw_join_apply() {
+	kw_has kubeadm || kw_fail "kubeadm is not installed on this host"
+	if [ -d "${KW_ROOT-}/var/lib/etcd/member" ] && [ ! -e "$kw_k8s/kubewright-init.started" ]; then
+		kw_fail "this host is a control plane with etcd data (/var/lib/etcd/member): it cannot join as a worker before 'kubewright reset'"
+	fi
+	kw_wait_for_earlier
+	if [ -e "$kw_marker" ] || [ -e "$kw_k8s/kubelet.conf" ] || [ -e "$kw_k8s/bootstrap-kubelet.conf" ] || [ -e "$kw_k8s/pki/ca.crt" ]; then kw_clean; fi
+	mkdir -p -- "$kw_k8s"
+	: >"$kw_marker"
+	sync "$kw_marker" 2>/dev/null || sync
+	kw_watched kubeadm join --config "$KW_BLOBS/$kw_config" ${kw_ignore:+"--ignore-preflight-errors=$kw_ignore"}
+	sync "$kw_k8s" 2>/dev/null || sync
+	rm -f -- "$kw_marker"
+}
+
+kw_reset_check() {
+	for kw_xf in "$kw_k8s"/*.conf "$kw_k8s"/kubewright-*.started "$kw_k8s"/manifests/*.yaml "$kw_k8s/pki/ca.crt" "${KW_ROOT-}/var/lib/kubelet/config.yaml" "${KW_ROOT-}/var/lib/etcd/member" \
+		"${KW_ROOT-}/etc/cni/net.d/10-flannel.conflist" "${KW_ROOT-}/sys/class/net/cni0" "${KW_ROOT-}/sys/class/net/flannel.1"; do
+		[ ! -e "$kw_xf" ] || return 10
+	done
+}
+
+kw_reset_apply() {
+	kw_marker=$kw_k8s/kubewright-join.started
+	kw_wait_for_earlier
+	kw_marker=$kw_k8s/kubewright-init.started
+	kw_wait_for_earlier
+	kw_clean
+	if kw_has systemctl; then systemctl disable -q kubelet 2>/dev/null || :; fi
+}
+
+# Images in containerd's k8s.io namespace, where kubelet looks.
+kw_image_check() {
+	kw_missing=''
+	# In the background it is a head start, not a state: once the machine is in a cluster, kubelet pulls what it needs.
+	if [ -n "$kw_background" ] && [ -e "$kw_k8s/kubelet.conf" ]; then return 0; fi
+	kw_have=$(ctr -n k8s.io images ls -q 2>/dev/null) || return 10
+	kw_have="
+$kw_have
+"
+	for kw_xi; do
+		case $kw_have in
+		*"
+$kw_xi
+"*) ;;
+		*) kw_missing="$kw_missing $kw_xi" ;;
+		esac
+	done
+	[ -z "$kw_missing" ] || return 10
+}
+
+kw_image_apply() {
+	[ -n "$kw_missing" ] || kw_missing=$*
+	if [ -n "$kw_background" ]; then
+		kw_loop='for i; do ctr -n k8s.io images pull --hosts-dir "$0" "$i" || :; done'
+		if [ -d "${KW_ROOT-}/run/systemd/system" ] && kw_has systemd-run; then
+			systemctl is-active -q kubewright-images.service || systemd-run -q --unit=kubewright-images --collect --no-block --nice 5 sh -c "$kw_loop" "$kw_hosts" $kw_missing >&2
+		else
+			setsid sh -c "$kw_loop" "$kw_hosts" $kw_missing >/dev/null 2>&1 </dev/null &
+		fi
+		return 0
+	fi
+	for kw_xi in $kw_missing; do
+		kw_rc=0
+		kw_err=$(ctr -n k8s.io images pull --hosts-dir "$kw_hosts" "$kw_xi" 2>&1 >/dev/null) || kw_rc=$?
+		[ "$kw_rc" = 0 ] || kw_fail "image $kw_xi cannot be pulled: $(printf '%s' "$kw_err" | tail -n 1)"
+	done
+}
