@@ -45,7 +45,8 @@ impl Inventory {
             beside.push(directory.to_owned());
         }
         inventory.reconcile();
-        inventory.directory = beside.first().cloned();
+        let first = beside.first().map(|d| if d.as_os_str().is_empty() { Path::new(".") } else { d.as_path() });
+        inventory.directory = first.and_then(|d| std::path::absolute(d).ok());
         for directory in &beside {
             vars_files::add(&mut inventory, directory, Beside::Inventory, vault, &mut problems);
         }

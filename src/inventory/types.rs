@@ -67,7 +67,7 @@ pub struct Inventory {
     pub hosts: IndexMap<String, Host>,
     /// Groups.
     pub groups: IndexMap<String, Group>,
-    /// Directory that `inventory_dir` names.
+    /// Directory that `inventory_dir` names, absolute: the first source's.
     pub directory: Option<std::path::PathBuf>,
     /// What deserves a look: repeated keys, keys that were skipped.
     pub warnings: Problems,
