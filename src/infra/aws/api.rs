@@ -102,7 +102,8 @@ impl Api {
         (|| async {
             // Nobody closes the gate, so a permit always comes.
             let _permit = self.gate.acquire().await.ok();
-            f().await.map_err(|e| Fault::of(action, &e))
+            // On the heap: the SDK's futures are large, and many calls are under way at once.
+            Box::pin(f()).await.map_err(|e| Fault::of(action, &e))
         })
         .retry(self.backoff())
         .when(|fault| match fault.meaning {

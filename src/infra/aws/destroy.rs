@@ -158,7 +158,7 @@ pub fn plan(world: &World, ids: &BTreeSet<&str>, plan: &mut Plan) {
         plan.delete("vpc", &named(&v.own), &key(&v.own.id), after, details, plan::Work::Vpc(work));
     }
     for k in world.key_pairs.iter().filter(|k| goes(&k.own)) {
-        let work = key_pair::Work::Delete { id: k.own.id.clone() };
+        let work = key_pair::Work::Delete { name: k.name.clone() };
         plan.delete("key pair", &named(&k.own), &key(&k.own.id), vec![], vec![k.own.id.clone(), k.name.clone()], plan::Work::KeyPair(work));
     }
 }

@@ -47,8 +47,17 @@ fn leftovers(world: &World, plan: &mut Plan) {
     let mut deletions = Plan::default();
     destroy::plan(world, &left, &mut deletions);
     let before: Vec<String> = plan.ops.iter().map(|op| op.key.clone()).collect();
+    // A gateway that serves nobody holds the address that the new one needs.
+    let useless: BTreeSet<String> = world
+        .nat_gateways
+        .iter()
+        .filter(|n| Some(n.vpc.as_str()) != vpc || n.state == "failed")
+        .map(|n| format!("delete/{}", n.own.id))
+        .collect();
     for mut op in deletions.ops {
-        op.after.extend(before.iter().cloned());
+        if !useless.contains(&op.key) {
+            op.after.extend(before.iter().cloned());
+        }
         plan.ops.push(op);
     }
 }

@@ -31,8 +31,8 @@ pub enum Work {
     },
     /// Deletes it.
     Delete {
-        /// Its id.
-        id: String,
+        /// Its name, unique in a region.
+        name: String,
     },
 }
 
@@ -178,8 +178,8 @@ impl Work {
                     .await?;
                 Ok(made.key_pair_id)
             }
-            Self::Delete { id } => {
-                gone_is_fine(ctx.api.call("DeleteKeyPair", Effect::Takes, || ec2.delete_key_pair().key_pair_id(id).send()).await)?;
+            Self::Delete { name } => {
+                gone_is_fine(ctx.api.call("DeleteKeyPair", Effect::Takes, || ec2.delete_key_pair().key_name(name).send()).await)?;
                 Ok(None)
             }
         }

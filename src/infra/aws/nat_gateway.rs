@@ -52,7 +52,11 @@ pub fn diff(wanted: &Wanted, world: &World, plan: &mut Plan) {
         let generation = world.dead.get(key).map_or(0, std::collections::BTreeSet::len)
             + world.nat_gateways.iter().filter(|n| n.own.key == *key).count();
         let work = Work::Create { key: key.clone(), address: want.address.clone(), subnet: want.subnet.clone(), tags, generation };
-        let after = [want.address.as_str(), &want.subnet, internet_gateway::ATTACHMENT];
+        // One that failed, or that stands in a duplicate VPC, holds the address until it is gone.
+        let blocking: Vec<String> =
+            world.nat_gateways.iter().filter(|n| n.own.key == *key).map(|n| format!("delete/{}", n.own.id)).collect();
+        let mut after = vec![want.address.as_str(), &want.subnet, internet_gateway::ATTACHMENT];
+        after.extend(blocking.iter().map(String::as_str));
         plan.create("nat gateway", key, &after, vec![format!("subnet: {}", want.subnet)], plan::Work::NatGateway(work));
     }
 }

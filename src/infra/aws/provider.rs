@@ -20,7 +20,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_ec2::types::{Filter, ResourceType};
+use aws_sdk_ec2::types::Filter;
 use ipnet::Ipv4Net;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -113,15 +113,25 @@ impl AwsProvider {
         self.converge(spec, Some(planned), events).await
     }
 
-    /// Names of the clusters in this region and how many resources each has. Reads only.
+    /// Names of the clusters in this region, and how many machines each has. Reads only.
     pub async fn list(&self) -> Result<BTreeMap<String, usize>, InfraError> {
-        let by_key = Filter::builder().name("key").values(tags::CLUSTER).build();
-        let found = async { Ok(read::pages!(self.api, "DescribeTags", self.api.ec2.describe_tags().filters(by_key.clone()), tags)) };
+        let tagged = Filter::builder().name("tag-key").values(tags::CLUSTER).build();
+        let ec2 = &self.api.ec2;
+        let found = async {
+            let vpcs = read::pages!(self.api, "DescribeVpcs", ec2.describe_vpcs().filters(tagged.clone()), vpcs);
+            let reservations = read::pages!(self.api, "DescribeInstances", ec2.describe_instances().filters(tagged.clone()), reservations);
+            Ok((vpcs, reservations))
+        };
+        let (vpcs, reservations) = found.await.map_err(|f: Fault| f.into_infra("looking for clusters"))?;
         let mut clusters = BTreeMap::new();
-        for tag in found.await.map_err(|f: Fault| f.into_infra("looking for clusters"))? {
-            // Terminated instances and deleted gateways keep their tags for an hour.
-            if !matches!(tag.resource_type(), Some(ResourceType::Instance | ResourceType::Natgateway)) {
-                *clusters.entry(tag.value().unwrap_or_default().to_owned()).or_default() += 1;
+        for vpc in vpcs {
+            if let Some(name) = tags::read(vpc.tags.as_deref()).remove(tags::CLUSTER) {
+                clusters.entry(name).or_default();
+            }
+        }
+        for instance in reservations.iter().flat_map(aws_sdk_ec2::types::Reservation::instances).map(read::instance) {
+            if let (false, Some(name)) = (instance.state == "terminated", instance.own.tags.get(tags::CLUSTER)) {
+                *clusters.entry(name.clone()).or_default() += 1;
             }
         }
         Ok(clusters)
@@ -249,6 +259,7 @@ impl AwsProvider {
         let mut done: Vec<Change> = Vec::new();
         let mut last: Option<(String, Fault)> = None;
         let mut empty = 0;
+        let mut left = String::new();
         for _ in 0..ROUNDS {
             let world = self.world(spec).await?;
             let mut ids = world.ids();
@@ -270,6 +281,7 @@ impl AwsProvider {
                 continue;
             }
             empty = 0;
+            left = world.owned().into_iter().map(|(kind, own)| format!("{kind} {}", own.id)).collect::<Vec<_>>().join(", ");
             let mut plan = Plan::default();
             destroy::plan(&world, &ids, &mut plan);
             for change in plan.changes() {
@@ -300,7 +312,7 @@ impl AwsProvider {
             }
         }
         Err(last.map_or_else(
-            || InfraError::Failed { what: "destroying".to_owned(), why: "something keeps coming back".to_owned(), hint: None },
+            || InfraError::Failed { what: "destroying".to_owned(), why: format!("still there after {ROUNDS} rounds: {left}"), hint: None },
             |(what, fault)| fault.into_infra(&what),
         ))
     }
