@@ -155,7 +155,9 @@ impl<'f> Checker<'f> {
     }
 
     fn body(&mut self, body: &[Stmt<'_>]) {
-        body.iter().for_each(|s| self.stmt(s));
+        for s in body {
+            self.stmt(s);
+        }
     }
 
     fn stmt(&mut self, stmt: &Stmt<'_>) {

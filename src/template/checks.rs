@@ -137,7 +137,9 @@ pub(super) fn register(env: &mut Environment<'static>) {
 
 fn each(name: &str, mut add: impl FnMut(String)) {
     add(name.to_owned());
-    COLLECTIONS.iter().for_each(|collection| add(format!("{collection}.{name}")));
+    for collection in COLLECTIONS {
+        add(format!("{collection}.{name}"));
+    }
 }
 
 /// The names of the tests that can be written after `is`.

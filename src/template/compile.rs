@@ -52,6 +52,8 @@ pub(super) const RESULT: &str = "__v";
 const OPEN: &str = "{% set __v = (";
 const CLOSE: &str = ") %}";
 
+/// Compiled texts by how they are read and by themselves.
+type Known = HashMap<(Mode, Arc<str>), Arc<Compiled>>;
 type Sources = Arc<Mutex<HashMap<String, String>>>;
 
 /// An environment with the texts compiled in it.
@@ -60,7 +62,7 @@ pub(super) struct Compiler {
     pub(super) syntax: SyntaxConfig,
     /// Rewritten texts on their way to the environment's loader.
     sources: Sources,
-    known: RwLock<HashMap<(Mode, Arc<str>), Arc<Compiled>>>,
+    known: RwLock<Known>,
 }
 
 impl Compiler {
@@ -100,12 +102,12 @@ pub(super) fn analyse(mode: Mode, text: &str, syntax: &SyntaxConfig) -> Result<(
     let text = &*normalised(mode, text);
     let tree = parse(text, "template", syntax.clone())?;
     let newlines = text.len() - text.trim_end_matches('\n').len();
-    if let Some(inner) = only_expression(&tree, text).filter(|_| mode == Mode::Text) {
-        if let Ok((mut compiled, source)) = expression(inner) {
-            compiled.newlines = newlines;
-            written.clone_into(&mut compiled.text);
-            return Ok((compiled, source));
-        }
+    if let Some(inner) = only_expression(&tree, text).filter(|_| mode == Mode::Text)
+        && let Ok((mut compiled, source)) = expression(inner)
+    {
+        compiled.newlines = newlines;
+        written.clone_into(&mut compiled.text);
+        return Ok((compiled, source));
     }
     let walked = Walked::template(text, &tree);
     let source = walked.rewritten(text);

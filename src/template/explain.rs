@@ -70,7 +70,8 @@ fn undefined(e: &Error, compiled: &Compiled, run: &Run, read: impl Fn(&str) -> R
     let mut local = None;
     for chain in candidates.chain(guarded) {
         let bound = compiled.walked.bound.contains(&chain.root);
-        match if bound { Missing::Unknown } else { missing(chain, &read) } {
+        let found = if bound { Missing::Unknown } else { missing(chain, read) };
+        match found {
             Missing::No => {}
             Missing::Yes(error) => return error,
             Missing::Unknown => local = local.or(Some(chain)),

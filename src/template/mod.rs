@@ -23,6 +23,8 @@ pub mod re;
 mod run;
 mod scope;
 mod templar;
+#[cfg(test)]
+mod tests;
 mod undefined;
 mod value;
 mod version;

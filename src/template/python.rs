@@ -1,7 +1,7 @@
 //! Values as Python shows and names them: `str()`, `repr()`, `type().__name__`.
 
 use minijinja::Value;
-use minijinja::value::ValueKind;
+use minijinja::value::{DynObject, ValueKind};
 use std::fmt::Write as _;
 
 /// `str(value)`.
@@ -47,7 +47,7 @@ pub(super) fn repr(value: &Value, out: &mut String) {
 
 /// A mapping's entries in order.
 pub(super) fn pairs(value: &Value) -> Vec<(Value, Value)> {
-    value.as_object().and_then(|o| o.try_iter_pairs()).map(Iterator::collect).unwrap_or_default()
+    value.as_object().and_then(DynObject::try_iter_pairs).map(Iterator::collect).unwrap_or_default()
 }
 
 /// A sequence's items; a mapping's keys; nothing for a scalar.

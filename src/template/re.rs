@@ -200,7 +200,7 @@ fn translate(pattern: &str, flags: Flags) -> String {
             ('}', None) if !closes_quantifier(&chars[..at]) => out.push_str("\\}"),
             ('(', None) if chars[at + 1..].starts_with(&['?', 'P', '=']) => {
                 let name: String = chars[at + 4..].iter().take_while(|c| **c != ')').collect();
-                out.push_str(&format!("\\k<{name}>"));
+                out.extend(["\\k<", &name, ">"]);
                 at += 4 + name.chars().count();
             }
             _ => out.push(c),

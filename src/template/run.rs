@@ -41,7 +41,7 @@ pub(super) fn with_scope<T>(scope: &dyn Scope, render: impl FnOnce() -> T) -> (T
     struct Pop;
     impl Drop for Pop {
         fn drop(&mut self) {
-            RUNS.with_borrow_mut(|runs| runs.pop());
+            RUNS.with_borrow_mut(Vec::pop);
         }
     }
     RUNS.with_borrow_mut(|runs| runs.push(Run::default()));

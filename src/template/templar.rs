@@ -30,13 +30,16 @@ pub fn has_templates(value: &Value) -> bool {
     }
 }
 
+/// Compilers by their settings, numbered.
+type Compilers = HashMap<TemplateOptions, (usize, Arc<Compiler>)>;
+
 /// Renders templates as Ansible does. Cheap to clone; texts are compiled once and kept.
 #[derive(Clone)]
 pub struct Templar {
     base: Arc<Environment<'static>>,
     main: Arc<Compiler>,
     /// Template files with settings of their own.
-    others: Arc<Mutex<HashMap<TemplateOptions, (usize, Arc<Compiler>)>>>,
+    others: Arc<Mutex<Compilers>>,
     /// Names of all filters.
     filters: Arc<BTreeSet<String>>,
 }
@@ -60,6 +63,7 @@ impl Templar {
 
     /// The same with lookups.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "the environment shares it: callers hand it over")]
     pub fn with_lookups(self, lookups: Arc<dyn Lookups>) -> Self {
         Self::build(&lookups)
     }
@@ -249,7 +253,9 @@ impl Templar {
                 }
             }
             ValueKind::Seq | ValueKind::Iterable => {
-                python::items(value).iter().for_each(|item| self.collect_free(item, found, depth + 1));
+                for item in python::items(value) {
+                    self.collect_free(&item, found, depth + 1);
+                }
             }
             _ => {}
         }
@@ -408,144 +414,5 @@ fn finish(value: &Value, depth: usize) -> Result<Option<Value>, TemplateError> {
             Ok(Some(Value::from_pairs(out)))
         }
         _ => Ok(Some(value.clone())),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeMap;
-
-    fn scope(json: &str) -> BTreeMap<String, Value> {
-        let value: serde_json::Map<String, serde_json::Value> = serde_json::from_str(json).unwrap();
-        value.into_iter().map(|(k, v)| (k, Value::from(minijinja::value::Serde(v)))).collect()
-    }
-
-    fn render(text: &str, json: &str) -> Result<Value, TemplateError> {
-        Templar::new().render(text, &scope(json))
-    }
-
-    #[test]
-    fn one_expression_keeps_its_type_and_more_is_text() {
-        assert_eq!(render("{{ x }}", r#"{"x":[1,2]}"#).unwrap(), Value::from(vec![1, 2]));
-        assert_eq!(render("{{ x }}\n", r#"{"x":1}"#).unwrap(), Value::from(1));
-        assert_eq!(render("{{ x }}\n", r#"{"x":"a"}"#).unwrap(), Value::from("a\n"));
-        assert_eq!(render("{{ x }}{# note #}", r#"{"x":1}"#).unwrap(), Value::from(1));
-        assert_eq!(render("a{{ x }}", r#"{"x":[1,"b"]}"#).unwrap(), Value::from("a[1, 'b']"));
-        assert_eq!(render("{% if true %}{{ x }}{% endif %}", r#"{"x":[1]}"#).unwrap(), Value::from(vec![1]));
-        assert_eq!(render("a{{ x }}b", r#"{"x":null}"#).unwrap(), Value::from("ab"));
-    }
-
-    #[test]
-    fn undefined_names_the_variable() {
-        let cases = [
-            ("{{ u }}", "u"),
-            ("{{ u.a.b }}", "u"),
-            ("{{ m.y.z }}", "m.y"),
-            ("{{ m['y'] ~ 'x' }}", "m.y"),
-            ("{% if m.x is defined %}{{ m.x }}{{ q.r }}{% endif %}", "q"),
-            ("{{ a is defined and b.c == 1 or d }}", "d"),
-            ("{{ [u] }}", "u"),
-            ("{{ f(1) }}", "f"),
-            ("line\n{{ m.nope }}", "m.nope"),
-            ("{% for i in l %}{{ i.k }}{% endfor %}", "i.k"),
-        ];
-        for (text, name) in cases {
-            let e = render(text, r#"{"m":{"x":1},"l":[{}]}"#).unwrap_err();
-            assert_eq!((e.kind, e.variable.as_deref()), (Kind::Undefined, Some(name)), "{text}: {e}");
-        }
-    }
-
-    #[test]
-    fn undefined_chains_before_default_and_defined() {
-        for text in
-            ["{{ u.a.b | default('d') }}", "{{ 'd' if u.a.b is not defined }}", "{{ m.x.y.z|d('d') }}", "{{ u.get('k')|default('d') }}"]
-        {
-            assert_eq!(render(text, r#"{"m":{"x":1}}"#).unwrap(), Value::from("d"), "{text}");
-        }
-    }
-
-    #[test]
-    fn unsafe_text_is_left_alone() {
-        let value = Value::from(vec![Value::from_safe_string("{{ u }}".into()), Value::from("{{ 1 }}")]);
-        let rendered = Templar::new().render_value(&value, &scope("{}")).unwrap();
-        assert_eq!(rendered, Value::from(vec![Value::from("{{ u }}"), Value::from(1)]));
-        assert!(!has_templates(&Value::from_safe_string("{{ u }}".into())));
-    }
-
-    #[test]
-    fn pairs_become_lists() {
-        let pair = Value::from(vec![Value::from(1), Value::from("a")]);
-        assert_eq!(render("{{ [1] | zip(['a']) | list }}", "{}").unwrap(), Value::from(vec![pair]));
-    }
-
-    #[test]
-    fn lists_can_be_appended_to() {
-        let text = "{% set l = [] %}{% for x in xs %}{% set _ = l.append(x * 2) %}{% endfor %}{{ l }}";
-        assert_eq!(render(text, r#"{"xs":[1,2]}"#).unwrap(), Value::from(vec![2, 4]));
-        let text = "{% set d = {'a': {}} %}{% set _ = d.a.update({'b': 1}) %}{{ d.a.b }}";
-        assert_eq!(render(text, "{}").unwrap(), Value::from(1));
-    }
-
-    #[test]
-    fn comparing_text_with_a_number_is_refused() {
-        assert!(render("{{ v > 8 }}", r#"{"v":9}"#).unwrap().is_true());
-        assert!(render("{{ v > 8 }}", r#"{"v":"9"}"#).unwrap_err().message.contains("cannot be ordered"));
-        assert!(render("{{ (v | int) > 8 and 'b' > 'a' }}", r#"{"v":"9"}"#).unwrap().is_true());
-    }
-
-    #[test]
-    fn conditions_follow_pythons_truth_and_warn() {
-        let templar = Templar::new();
-        let scope = scope(r#"{"t":"text","z":0,"b":true,"c":"z == 0"}"#);
-        assert_eq!(templar.condition("b and not z", &scope).unwrap(), (true, None));
-        let (truth, warning) = templar.condition("t", &scope).unwrap();
-        assert!(truth && warning.unwrap().contains("not a boolean"));
-        assert!(templar.condition("{{ c }}", &scope).unwrap().0);
-        assert!(templar.condition("{{ z }} == 0", &scope).unwrap().0);
-    }
-
-    #[test]
-    fn values_are_rendered_deeply_and_omitted_entries_dropped() {
-        let value = Value::from(minijinja::value::Serde(serde_json::json!({"a": "{{ x }}", "b": "{{ omit }}", "c": ["{{ x }}", 2]})));
-        let rendered = Templar::new().render_value(&value, &scope(r#"{"x":1}"#)).unwrap();
-        assert_eq!(rendered, Value::from(minijinja::value::Serde(serde_json::json!({"a": 1, "c": [1, 2]}))));
-        assert!(Templar::is_omit(&render("{{ u | default(omit) }}", "{}").unwrap()));
-    }
-
-    #[test]
-    fn files_have_headers_and_includes() {
-        let mut file = TemplateFile::new(
-            "a.j2",
-            "#jinja2: lstrip_blocks: True, variable_start_string: '[['\n  {% if true %}\n[[ x }}\n  {% endif %}\n",
-        );
-        assert_eq!(Templar::new().render_file(&file, &scope(r#"{"x":1}"#)).unwrap(), "1\n");
-        file.text = "{% include 'b' %}{% from 'c' import m %}{{ m(1) }}\n".into();
-        file.loader = Some(Arc::new(|name| {
-            Ok(match name {
-                "b" => Some("b{{ x.y|default('!') }}".to_owned()),
-                "c" => Some("{% macro m(a) %}<{{ a }}>{% endmacro %}".to_owned()),
-                _ => None,
-            })
-        }));
-        assert_eq!(Templar::new().render_file(&file, &scope("{}")).unwrap(), "b!<1>\n");
-    }
-
-    #[test]
-    fn free_variables_are_what_comes_from_outside() {
-        let templar = Templar::new();
-        let names = |text: &str| {
-            let free = templar.free_variables(&Value::from(text));
-            (free.names.into_iter().collect::<Vec<_>>().join(" "), free.unknown)
-        };
-        assert_eq!(names("{% set a = b %}{% for i in c if i.x %}{{ i }}{{ a }}{% endfor %}{{ i }}"), ("b c i".into(), false));
-        assert_eq!(
-            names("{{ ansible_facts.os_family }}{{ ansible_facts['a'].b }}"),
-            ("ansible_facts.a ansible_facts.os_family".into(), false)
-        );
-        assert_eq!(names("{{ hostvars[h].x }}"), ("h hostvars".into(), true));
-        assert_eq!(names("{{ lookup('vars', 'a') }}{{ lookup('env', e) }}"), ("a e".into(), false));
-        assert_eq!(names("{{ lookup(p, 'a') }}"), ("p".into(), true));
-        assert_eq!(names("{% macro m(x, y=z) %}{{ x }}{{ w }}{% endmacro %}{{ m(1) }}"), ("w z".into(), false));
     }
 }

@@ -210,9 +210,13 @@ impl Walked {
             matches!(e, Expr::Var(_) | Expr::Const(_) | Expr::GetAttr(_) | Expr::GetItem(_) | Expr::Filter(_) | Expr::Call(_))
         };
         if ordered && operands.iter().filter(simple).count() == operands.len() {
-            operands.iter().for_each(|e| self.wrap(src, e, "__o("));
+            for e in operands {
+                self.wrap(src, e, "__o(");
+            }
         }
-        operands.iter().for_each(|e| self.used(src, e));
+        for e in operands {
+            self.used(src, e);
+        }
     }
 
     fn call(&mut self, src: &str, call: &Call<'_>) {
@@ -247,7 +251,9 @@ impl Walked {
     }
 
     fn body(&mut self, src: &str, body: &[Stmt<'_>]) {
-        body.iter().for_each(|s| self.stmt(src, s));
+        for s in body {
+            self.stmt(src, s);
+        }
     }
 
     fn stmt(&mut self, src: &str, stmt: &Stmt<'_>) {

@@ -138,7 +138,7 @@ impl<'e> Registry<'e> {
     }
 
     /// One of minijinja's own, made strict.
-    pub(super) fn builtin(&mut self, name: &'static str, filter: Value) {
+    pub(super) fn builtin(&mut self, name: &'static str, filter: &Value) {
         self.each(name, |env, full| {
             let filter = filter.clone();
             env.add_filter(full, move |state: &mut State, args: Rest<ValueOrKwargs>| {

@@ -30,9 +30,9 @@ pub(super) fn register(r: &mut Registry<'_>) {
         }
         Ok(total)
     });
-    r.builtin("groupby", Value::from_function(filters::groupby));
-    r.builtin("dictsort", Value::from_function(filters::dictsort));
-    r.builtin("items", Value::from_function(filters::items));
+    r.builtin("groupby", &Value::from_function(filters::groupby));
+    r.builtin("dictsort", &Value::from_function(filters::dictsort));
+    r.builtin("items", &Value::from_function(filters::items));
 }
 
 /// `a + b` for numbers and for what joins: lists.
@@ -40,10 +40,8 @@ fn add(_: &mut State<'_, '_>, a: &Value, b: &Value) -> Result<Value, Error> {
     if let (Some(x), Some(y)) = (a.as_i64(), b.as_i64()) {
         return Ok(Value::from(x + y));
     }
-    if let (Some(x), Some(y)) = (super::text::float(a), super::text::float(b)) {
-        if a.is_number() && b.is_number() {
-            return Ok(Value::from(x + y));
-        }
+    if let (Some(x), Some(y), true) = (super::text::float(a), super::text::float(b), a.is_number() && b.is_number()) {
+        return Ok(Value::from(x + y));
     }
     if a.as_str().is_none() && b.as_str().is_none() && a.try_iter().is_ok() && b.try_iter().is_ok() {
         return Ok(Value::from([items(a)?, items(b)?].concat()));

@@ -53,7 +53,7 @@ pub(super) fn register(r: &mut Registry<'_>) {
     r.add("zip", "value *others", |_, a| Ok(Value::from(zip(a, None)?)));
     r.add("zip_longest", "value *others **named", |_, a| {
         let fill = a.named.iter().find(|(k, _)| k == "fillvalue").map_or_else(|| Value::from(()), |(_, v)| v.clone());
-        Ok(Value::from(zip(a, Some(fill))?))
+        Ok(Value::from(zip(a, Some(&fill))?))
     });
     r.add("product", "value *others **named", |_, a| {
         let repeat = a.named.iter().find(|(k, _)| k == "repeat").and_then(|(_, v)| v.as_usize()).unwrap_or(1);
@@ -97,11 +97,11 @@ pub(super) fn register(r: &mut Registry<'_>) {
         }
         refused.map_or_else(|| Ok(Value::from(items)), |e| Err(fail(e)))
     });
-    r.builtin("reverse", Value::from_function(filters::reverse));
-    r.builtin("batch", Value::from_function(filters::batch));
-    r.builtin("slice", Value::from_function(filters::slice));
-    r.builtin("chain", Value::from_function(filters::chain));
-    r.builtin("lines", Value::from_function(filters::lines));
+    r.builtin("reverse", &Value::from_function(filters::reverse));
+    r.builtin("batch", &Value::from_function(filters::batch));
+    r.builtin("slice", &Value::from_function(filters::slice));
+    r.builtin("chain", &Value::from_function(filters::chain));
+    r.builtin("lines", &Value::from_function(filters::lines));
 }
 
 /// Most items that a product or permutation may have.
@@ -140,14 +140,15 @@ fn flatten(list: &[Value], levels: Option<i64>, skip: bool, depth: usize, out: &
     Ok(())
 }
 
-fn zip(a: &Args, fill: Option<Value>) -> Result<Vec<Value>, Error> {
+fn zip(a: &Args, fill: Option<&Value>) -> Result<Vec<Value>, Error> {
     let mut lists = vec![a.items()?];
     for other in &a.rest {
         lists.push(items(other)?);
     }
     let lengths = lists.iter().map(Vec::len);
     let length = if fill.is_some() { lengths.max() } else { lengths.min() }.unwrap_or(0);
-    let row = |at: usize| -> Vec<Value> { lists.iter().map(|l| l.get(at).cloned().or_else(|| fill.clone()).unwrap_or_default()).collect() };
+    let row =
+        |at: usize| -> Vec<Value> { lists.iter().map(|l| l.get(at).cloned().or_else(|| fill.cloned()).unwrap_or_default()).collect() };
     Ok((0..length).map(|at| Value::from(Tuple::from(row(at)))).collect())
 }
 

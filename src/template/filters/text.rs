@@ -92,14 +92,14 @@ pub(super) fn register(r: &mut Registry<'_>) {
         let width = usize::try_from(a.int(1)?.unwrap_or(80)).unwrap_or(0);
         Ok(Value::from(center(&a.text(), width)))
     });
-    r.builtin("abs", Value::from_function(filters::abs));
-    r.builtin("attr", Value::from_function(filters::attr));
-    r.builtin("escape", Value::from_function(filters::escape));
-    r.builtin("e", Value::from_function(filters::escape));
-    r.builtin("safe", Value::from_function(filters::safe));
-    r.builtin("format", Value::from_function(filters::format));
-    r.builtin("pprint", Value::from_function(filters::pprint));
-    r.builtin("filesizeformat", Value::from_function(minijinja_contrib::filters::filesizeformat));
+    r.builtin("abs", &Value::from_function(filters::abs));
+    r.builtin("attr", &Value::from_function(filters::attr));
+    r.builtin("escape", &Value::from_function(filters::escape));
+    r.builtin("e", &Value::from_function(filters::escape));
+    r.builtin("safe", &Value::from_function(filters::safe));
+    r.builtin("format", &Value::from_function(filters::format));
+    r.builtin("pprint", &Value::from_function(filters::pprint));
+    r.builtin("filesizeformat", &Value::from_function(minijinja_contrib::filters::filesizeformat));
     r.add("round", "value precision method", round);
     r.add("pow", "value exponent", |_, a| math(a, 1, f64::powf));
     r.add("root", "value base", |_, a| {
@@ -323,11 +323,11 @@ fn comment(a: &Args) -> Result<String, Error> {
     let body = format!("{decoration}{}", a.text().replace(&newline, &format!("{newline}{decoration}")));
     out += &body.replace(&format!("{decoration}{newline}"), &format!("{bare}{newline}"));
     for _ in 0..count("postfix_count") {
-        out += &format!("{newline}{postfix}");
+        out.extend([newline.as_str(), &postfix]);
     }
     let end = setting("end").unwrap_or_else(|| end.into());
     if !end.is_empty() {
-        out += &format!("{newline}{end}");
+        out.extend([newline.as_str(), &end]);
     }
     Ok(out)
 }
