@@ -4,6 +4,8 @@
 mod html;
 mod junit;
 mod prometheus;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use html::html;
