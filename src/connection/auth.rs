@@ -5,7 +5,7 @@ use russh::{
     MethodKind, MethodSet,
     client::{AuthResult, Handle, Handler, KeyboardInteractiveAuthResponse},
     keys::{
-        HashAlg, PrivateKeyWithHashAlg, PublicKey,
+        HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey,
         agent::{AgentIdentity, client::AgentClient},
         load_openssh_certificate, load_secret_key,
         ssh_key::public::KeyData,
@@ -26,9 +26,11 @@ pub(super) async fn authenticate<H: Handler>(
     handle: &mut Handle<H>,
     user: &str,
     identities: &[Identity],
+    agent: Option<&Path>,
     loss: &LossReason,
 ) -> Result<(), Refused> {
-    let mut attempt = Attempt { handle, user, loss, offered: Vec::new(), unusable: Vec::new(), tried: Vec::new(), remaining: None };
+    let mut attempt =
+        Attempt { handle, user, socket: agent, loss, offered: Vec::new(), unusable: Vec::new(), tried: Vec::new(), remaining: None };
     for identity in identities {
         let step = match identity {
             Identity::KeyFile { path, passphrase } => attempt.key_file(path, passphrase.as_ref().map(|p| p.expose().as_str())).await,
@@ -54,6 +56,7 @@ enum Step {
 struct Attempt<'a, H: Handler> {
     handle: &'a mut Handle<H>,
     user: &'a str,
+    socket: Option<&'a Path>,
     loss: &'a LossReason,
     offered: Vec<String>,
     unusable: Vec<String>,
@@ -68,16 +71,22 @@ impl<H: Handler> Attempt<'_, H> {
         let key = match load_secret_key(path, passphrase) {
             Ok(key) => Arc::new(key),
             Err(error) => {
-                // A public key stands for the same key in the agent, as in OpenSSH's IdentityFile.
-                if let Ok(public) = russh::keys::load_public_key(path) {
+                // A public key stands for the same key in the agent, as in OpenSSH's IdentityFile; an encrypted
+                // private key says which one it is without its passphrase.
+                let public = match PrivateKey::read_openssh_file(path) {
+                    Ok(key) if passphrase.is_none() => Some(key.public_key().clone()),
+                    Ok(_) => None,
+                    Err(_) => russh::keys::load_public_key(path).ok(),
+                };
+                if let (Some(public), Some(_)) = (public, self.socket) {
                     return self.agent(Some(&public)).await;
                 }
                 let hint = match (&error, passphrase) {
-                    (russh::keys::Error::KeyIsEncrypted, None) => "it needs a passphrase, or an agent that holds it",
+                    (russh::keys::Error::KeyIsEncrypted, None) => ": it needs a passphrase, or an agent that holds it",
                     (russh::keys::Error::IO(_), _) | (_, None) => "",
-                    (_, Some(_)) => "is the passphrase right?",
+                    (_, Some(_)) => ": is the passphrase right?",
                 };
-                self.unusable.push(format!("{shown}: {error} {hint}").trim_end().to_owned());
+                self.unusable.push(format!("{shown}: {error}{hint}"));
                 return Step::Next;
             }
         };
@@ -104,10 +113,14 @@ impl<H: Handler> Attempt<'_, H> {
     }
 
     async fn agent(&mut self, only: Option<&PublicKey>) -> Step {
-        let mut agent = match AgentClient::connect_env().await {
+        let Some(socket) = self.socket else {
+            self.unusable.push("agent: none is running (SSH_AUTH_SOCK is not set)".to_owned());
+            return Step::Next;
+        };
+        let mut agent = match AgentClient::connect_uds(socket).await {
             Ok(agent) => agent,
             Err(error) => {
-                self.unusable.push(format!("agent: {error}"));
+                self.unusable.push(format!("agent at {}: {error}", socket.display()));
                 return Step::Next;
             }
         };

@@ -15,6 +15,7 @@ use russh::{
 use std::{
     borrow::Cow,
     io,
+    path::Path,
     pin::Pin,
     sync::{
         Arc, Mutex,
@@ -43,14 +44,14 @@ pub(super) struct Live {
 }
 
 /// Dials until it works, fails for good, or the deadline is over.
-pub(super) async fn dial(endpoint: &Endpoint, via: Option<&Arc<Ssh>>) -> Result<Live, ConnectionError> {
+pub(super) async fn dial(endpoint: &Endpoint, via: Option<&Arc<Ssh>>, agent: Option<&Path>) -> Result<Live, ConnectionError> {
     let begun = Instant::now();
     let deadline = begun + endpoint.deadline;
     let mut pause = FIRST_PAUSE;
     let mut attempts = 0_u32;
     loop {
         attempts += 1;
-        let error = match attempt(endpoint, via, begun, deadline).await {
+        let error = match attempt(endpoint, via, agent, begun, deadline).await {
             Ok(live) => return Ok(live),
             Err(error) => error,
         };
@@ -76,7 +77,13 @@ fn with_attempts(error: ConnectionError, attempts: u32, elapsed: Duration) -> Co
     }
 }
 
-async fn attempt(endpoint: &Endpoint, via: Option<&Arc<Ssh>>, begun: Instant, deadline: Instant) -> Result<Live, ConnectionError> {
+async fn attempt(
+    endpoint: &Endpoint,
+    via: Option<&Arc<Ssh>>,
+    agent: Option<&Path>,
+    begun: Instant,
+    deadline: Instant,
+) -> Result<Live, ConnectionError> {
     let known = KnownKeys::load(&endpoint.host_keys, &endpoint.address, endpoint.port)
         .map_err(|why| ConnectionError::Local { host: endpoint.name.clone(), why })?;
     let limit = |each: Duration| if endpoint.booting { deadline.min(Instant::now() + each) } else { deadline };
@@ -99,7 +106,7 @@ async fn attempt(endpoint: &Endpoint, via: Option<&Arc<Ssh>>, begun: Instant, de
             Err(error) => return Err(handshake_error(endpoint, via, &phase, &verdict, &loss, &error)),
         };
         phase.set("auth");
-        match authenticate(&mut handle, &endpoint.user, &endpoint.identities, &loss).await {
+        match authenticate(&mut handle, &endpoint.user, &endpoint.identities, agent, &loss).await {
             Ok(()) => Ok(handle),
             Err(Refused::ByServer(why)) => {
                 Err(ConnectionError::Authentication { host: endpoint.name.clone(), user: endpoint.user.clone(), why })

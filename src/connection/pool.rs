@@ -4,19 +4,26 @@ use super::{Connection, ConnectionError, Endpoint, ssh::Ssh};
 use std::{
     collections::HashMap,
     fmt::Write,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
 /// The connections of one run.
 #[derive(Default)]
 pub struct Pool {
+    agent: Option<PathBuf>,
     connections: Mutex<HashMap<String, Arc<Ssh>>>,
 }
 
 impl Pool {
-    /// An empty one.
+    /// An empty one, with the agent of `SSH_AUTH_SOCK`.
     pub fn new() -> Self {
-        Self::default()
+        Self { agent: std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from), ..Self::default() }
+    }
+
+    /// An empty one, with the agent that listens at `socket`.
+    pub fn with_agent(socket: impl Into<PathBuf>) -> Self {
+        Self { agent: Some(socket.into()), ..Self::default() }
     }
 
     /// The connection to `endpoint`, authenticated. Callers who ask at the same time share one dial and its result;
@@ -57,7 +64,7 @@ impl Pool {
 
     fn entry(&self, endpoint: &Endpoint, via: Option<Arc<Ssh>>) -> Arc<Ssh> {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Arc::new(Ssh::new(endpoint.clone(), via.clone()));
+        let new = || Arc::new(Ssh::new(endpoint.clone(), via.clone(), self.agent.clone()));
         let entry = connections.entry(key(endpoint)).or_insert_with(new);
         if entry.is_closed() {
             *entry = new();

@@ -12,6 +12,7 @@ use futures::{
 };
 use russh::{Channel, ChannelOpenFailure, Disconnect, client::Msg};
 use std::{
+    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -35,6 +36,7 @@ type Dialling = Shared<BoxFuture<'static, Result<Arc<Live>, ConnectionError>>>;
 pub(super) struct Ssh {
     endpoint: Endpoint,
     via: Option<Arc<Ssh>>,
+    agent: Option<PathBuf>,
     /// The dial under way, or the last one's result. Whoever comes while it runs shares its result, good or bad:
     /// a thousand hosts behind one dead jump host fail together, not one after the other.
     current: Mutex<Option<Dialling>>,
@@ -43,8 +45,8 @@ pub(super) struct Ssh {
 
 impl Ssh {
     /// Dials nothing yet.
-    pub(super) fn new(endpoint: Endpoint, via: Option<Arc<Ssh>>) -> Self {
-        Self { endpoint, via, current: Mutex::new(None), closed: AtomicBool::new(false) }
+    pub(super) fn new(endpoint: Endpoint, via: Option<Arc<Ssh>>, agent: Option<PathBuf>) -> Self {
+        Self { endpoint, via, agent, current: Mutex::new(None), closed: AtomicBool::new(false) }
     }
 
     /// The connection, made now if there is none.
@@ -68,10 +70,10 @@ impl Ssh {
                 Some(_) => {}
             }
         }
-        let (endpoint, via) = (self.endpoint.clone(), self.via.clone());
+        let (endpoint, via, agent) = (self.endpoint.clone(), self.via.clone(), self.agent.clone());
         let host = endpoint.name.clone();
         // A task of its own, so that a caller who gives up does not stop it for the others.
-        let task = tokio::spawn(async move { dial(&endpoint, via.as_ref()).await.map(Arc::new) });
+        let task = tokio::spawn(async move { dial(&endpoint, via.as_ref(), agent.as_deref()).await.map(Arc::new) });
         let dialling =
             async move { task.await.unwrap_or_else(|e| Err(ConnectionError::Lost { host, why: format!("dialling was stopped: {e}") })) }
                 .boxed()

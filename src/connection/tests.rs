@@ -197,3 +197,72 @@ async fn a_fake_host_is_strict() {
     assert!(fake.run("uname -a", b"").await.unwrap_err().to_string().contains("not in the script: uname -a"));
     assert_eq!((fake.ran(), fake.left()), (vec!["uname".to_owned(), "uname -a".to_owned()], vec!["never".to_owned()]));
 }
+
+/// A real agent, ended with the test.
+struct Agent(std::process::Child, tempfile::TempDir);
+
+impl Agent {
+    async fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("agent");
+        let child = std::process::Command::new("ssh-agent").arg("-D").arg("-a").arg(&socket).stdout(std::process::Stdio::null()).spawn();
+        let agent = Self(child.expect("ssh-agent is needed"), directory);
+        while tokio::net::UnixStream::connect(agent.socket()).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        agent
+    }
+
+    fn socket(&self) -> std::path::PathBuf {
+        self.1.path().join("agent")
+    }
+
+    fn add(&self, key: &std::path::Path) {
+        let added = std::process::Command::new("ssh-add").arg("-q").arg(key).env("SSH_AUTH_SOCK", self.socket()).status().unwrap();
+        assert!(added.success());
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn path(identity: Identity) -> std::path::PathBuf {
+    match identity {
+        Identity::KeyFile { path, .. } => path,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn the_agent_signs_and_stands_in_for_encrypted_keys() {
+    let (server, agent) = (server(Behaviour::default()).await, Agent::start().await);
+    let key = path(server.identity());
+    let with = |identity| Endpoint { identities: vec![identity], ..server.endpoint("a") };
+    let file = |path: &std::path::Path, passphrase: Option<&str>| Identity::KeyFile {
+        path: path.to_owned(),
+        passphrase: passphrase.map(|p| Secret::new(p.to_owned())),
+    };
+
+    let error = Pool::with_agent(agent.socket()).get(&with(Identity::Agent)).await.err().unwrap().to_string();
+    assert!(error.contains("it holds no keys"), "{error}");
+    agent.add(&key);
+    Pool::with_agent(agent.socket()).get(&with(Identity::Agent)).await.unwrap();
+
+    let encrypted = key.with_file_name("encrypted");
+    std::fs::copy(&key, &encrypted).unwrap();
+    let changed = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-p", "-N", "hunter2", "-f"])
+        .stdout(std::process::Stdio::null())
+        .arg(&encrypted)
+        .status()
+        .unwrap();
+    assert!(changed.success());
+    Pool::with_agent(agent.socket()).get(&with(file(&encrypted, None))).await.unwrap();
+    ssh::connect(&with(file(&encrypted, Some("hunter2")))).await.unwrap();
+    let error = refused(&with(file(&encrypted, Some("wrong-one")))).await.to_string();
+    assert!(error.contains("is the passphrase right?") && !error.contains("wrong-one"), "{error}");
+}
