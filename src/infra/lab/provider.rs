@@ -228,11 +228,13 @@ impl Provider for Lab {
             events.step(&id, "delete instance", Some(&machine.name), self.engine.remove(&machine.id, &machine.name)).await?;
         }
         let nodes = spec.nodes();
+        // Both sides need the image, neither waits for the other: a cold build of packages takes minutes.
+        let image = tokio::sync::OnceCell::new();
+        let image = || image.get_or_try_init(|| image::node(&self.engine, &self.settings, &cache, events));
         let boot = async {
-            let image = image::node(&self.engine, &self.settings, &cache, events).await?;
             let recipe = Recipe {
                 spec,
-                image: image.clone(),
+                image: image().await?.clone(),
                 host,
                 rules: &rules,
                 keys,
@@ -240,16 +242,21 @@ impl Provider for Lab {
                 resolved: self.settings.resolved,
                 first_boot: FirstBoot::from_env(),
             };
-            try_join_all(nodes.iter().map(|node| self.ensure_machine(&recipe, node, &world, events))).await?;
-            Ok::<_, InfraError>(image)
+            try_join_all(nodes.iter().map(|node| self.ensure_machine(&recipe, node, &world, events))).await
         };
-        // A cold build takes minutes, and the machines do not wait for it.
-        let (image, serves) = futures::join!(boot, wanted.ensure(events));
-        let (image, serves): (String, Serves) = (image?, serves?);
-        let running = mirror::find(&self.engine, &spec.name).await?;
-        if !running.is_some_and(|m| mirror::is_current(&m, serves) && mirror::is_running(&m)) {
-            events.step("lab/mirror", "mirror", None, mirror::ensure(&self.engine, spec, &image, &wanted, serves)).await?;
-        }
+        let serve = async {
+            let serves = wanted.ensure(events).await?;
+            let running = mirror::find(&self.engine, &spec.name).await?;
+            if running.is_some_and(|m| mirror::is_current(&m, serves) && mirror::is_running(&m)) {
+                return Ok(());
+            }
+            let image = image().await?;
+            events.step("lab/mirror", "mirror", None, mirror::ensure(&self.engine, spec, image, &wanted, serves)).await
+        };
+        // Joined, not raced: a build that fails leaves whole machines behind, not half-made ones.
+        let (booted, served): (Result<_, InfraError>, Result<(), InfraError>) = futures::join!(boot, serve);
+        booted?;
+        served?;
         // Those that start now load their rules themselves, before anything else.
         let running: Vec<Machine> =
             world.machines.iter().map(|(m, _)| m.clone()).filter(|m| nodes.iter().any(|n| n.name == m.name)).collect();
