@@ -10,10 +10,10 @@ use super::{
 };
 use crate::{
     event::Kind,
-    modules::{Edit, TaskResult, edit},
+    modules::{TaskResult, edit},
     session::{Outcome, Program, ProgramStep, Record, SessionError},
 };
-use std::{collections::HashSet, sync::Arc, time::Instant};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 use tokio::sync::mpsc;
 
 /// See the module.
@@ -21,8 +21,8 @@ use tokio::sync::mpsc;
 pub(super) struct Batch {
     entries: Vec<BatchEntry>,
     target: Option<Target>,
-    /// Files that edits of this batch read: after the first edit nothing else may run in the same program.
-    edited: HashSet<String>,
+    /// It has edits: they are read by its program and written by the next one, so nothing that runs may follow.
+    edits: bool,
 }
 
 /// One task of it.
@@ -48,21 +48,13 @@ impl Batch {
 
     /// Whether a task may travel with those that are there.
     pub(super) fn takes(&self, planned: &Planned, target: &Target) -> bool {
-        let edits: Vec<&Edit> = planned.items.iter().filter_map(|i| if let ItemWork::Edit(e) = &i.work { Some(e) } else { None }).collect();
         let steps = planned.items.iter().any(|i| matches!(i.work, ItemWork::Step(_)));
         let same = self.target.as_ref().is_none_or(|t| connect::key(t) == connect::key(target));
-        // An edit is read in its turn and written by the next program: nothing that runs may come in between.
-        let after_edit = !self.edited.is_empty() && (steps || edits.iter().any(|e| self.edited.contains(&e.path)));
-        let paths: HashSet<&str> = edits.iter().map(|e| e.path.as_str()).collect();
-        same && !after_edit && (paths.len() == edits.len() || self.is_empty())
+        same && !(self.edits && steps)
     }
 
     pub(super) fn push(&mut self, planned: Planned, target: Target, before: Stack) {
-        for item in &planned.items {
-            if let ItemWork::Edit(e) = &item.work {
-                self.edited.insert(e.path.clone());
-            }
-        }
+        self.edits |= planned.items.iter().any(|i| matches!(i.work, ItemWork::Edit(_)));
         self.target.get_or_insert(target);
         self.entries.push(BatchEntry { planned, before });
     }
@@ -84,7 +76,6 @@ impl Runner {
         let (mut program, mut steps, mut queue) = (Program::default(), Vec::new(), std::collections::VecDeque::new());
         for (number, mut entry) in batch.entries.into_iter().enumerate() {
             let results = Results::new(&self.world, &entry.planned);
-            // A file that is edited twice by one task: the later items are looked at after the earlier ones.
             let check = magic::check_mode(&entry.planned.scope);
             let keep_going = entry.planned.keeps_going();
             let timeout = entry.planned.timeout(&self.world);
@@ -216,9 +207,18 @@ impl Runner {
         if incoming.failed {
             return Ok(());
         }
+        // A file's text after the edits so far: later edits of the same file start from it.
+        let mut texts: HashMap<String, String> = HashMap::new();
         for (index, (entry, results)) in incoming.entries.iter_mut().enumerate() {
             for (item, outcome) in std::mem::take(&mut results.read) {
                 let ItemWork::Edit(e) = &entry.planned.items[item].work else { continue };
+                let outcome = match texts.get(&e.path) {
+                    Some(text) => edit::with_text(&outcome, text),
+                    None => outcome,
+                };
+                if let Some(text) = edit::text_after(e, &outcome) {
+                    texts.insert(e.path.clone(), text);
+                }
                 let (result, step) = edit::decide(e, &outcome, self.world.options.diff);
                 let check = magic::check_mode(&entry.planned.scope);
                 match step.filter(|_| !check && !result.failed) {

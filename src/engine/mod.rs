@@ -28,7 +28,6 @@ mod runner;
 mod scope;
 mod settle;
 mod solo;
-mod tags;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -36,5 +35,5 @@ mod value;
 mod world;
 
 pub use connector::{LoginDefaults, Network, endpoint};
-pub use run::{Run, run};
+pub use run::{Context, run};
 pub use types::*;

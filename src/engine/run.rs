@@ -18,31 +18,28 @@ use indexmap::IndexSet;
 use std::{path::PathBuf, sync::Arc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-/// Everything a run needs from outside.
-pub struct Run {
-    /// How the playbook was loaded; dynamic includes are loaded the same way.
-    pub load: LoadOptions,
-    /// Options.
-    pub options: RunOptions,
+/// What a run needs from outside.
+pub struct Context {
     /// Makes shells.
     pub connector: Arc<dyn Connector>,
     /// Work that needs a cluster's API or a person.
     pub services: Arc<dyn Services>,
-    /// Where it says what happens.
-    pub events: Events,
-    /// Stops it at the next safe point.
-    pub cancel: CancellationToken,
+    /// How the playbook was loaded; dynamic includes are loaded the same way.
+    pub load: LoadOptions,
 }
 
-/// Runs a playbook on an inventory's hosts, to its end.
-pub async fn run(playbook: &Playbook, inventory: Inventory, run: Run) -> RunSummary {
+/// Runs a playbook on an inventory's hosts, to its end. Cancelling stops it at the next safe point.
+pub async fn run(
+    playbook: &Playbook,
+    inventory: Inventory,
+    context: Context,
+    options: &RunOptions,
+    events: &Events,
+    cancel: CancellationToken,
+) -> RunSummary {
     let begun = Instant::now();
-    let templar = lookups::templar(&run.load.files, &run.load.vault);
-    let events = run.events.clone();
-    let world = World::new(run, inventory, templar);
-    for warning in &playbook.warnings {
-        events.emit(Kind::Warning { message: warning.to_string() });
-    }
+    let templar = lookups::templar(&context.load.files, &context.load.vault);
+    let world = World::new(context, inventory, options.clone(), events.clone(), cancel, templar);
     let mut summary = RunSummary::default();
     let mut rest = &playbook.plays[..];
     while let Some(first) = rest.first() {

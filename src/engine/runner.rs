@@ -8,12 +8,11 @@ use super::{
     plan::{self, ItemWork, Planned},
     play::{PlayRun, Position},
     scope::{Frame, HostPlay, Locals, TaskScope, Wants},
-    tags,
     world::{Host, World},
 };
 use crate::{
     event,
-    playbook::{Action, Builtin, Entries, Entry, Task},
+    playbook::{self, Action, Builtin, Entries, Entry, Task},
 };
 use minijinja::Value;
 use std::{
@@ -300,7 +299,7 @@ impl Runner {
             }
             self.waiting_for_start = false;
         }
-        !tags::selected(&task.keywords.tags, &self.world.options)
+        !playbook::selected(&task.keywords.tags, &self.world.options.tags, &self.world.options.skip_tags)
     }
 
     /// Whether other hosts can tell when this task runs here.

@@ -322,7 +322,8 @@ impl Object for OneHost {
         let waits = self.run.as_ref().is_some_and(|r| r.independent());
         if waits && !self.own {
             let data = self.scope.frame.host.data();
-            if !data.done && data.alive() {
+            // One that failed is named by whoever waits.
+            if !data.done || !data.alive() {
                 drop(data);
                 lock(&self.wants).host = Some((self.scope.frame.host.name.clone(), name.to_owned()));
             }

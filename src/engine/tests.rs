@@ -1,6 +1,6 @@
 //! Small playbooks on this machine, through real shells.
 
-use super::{Network, NoServices, Run, RunOptions, RunSummary, run};
+use super::{Context, Network, NoServices, RunOptions, RunSummary, run};
 use crate::{
     event::{Counts, Event, Events, Kind, Status},
     inventory::Inventory,
@@ -117,16 +117,14 @@ impl Case {
         std::fs::write(&ini, format!("{}\n[all:vars]\nansible_connection=local\n", self.hosts)).unwrap();
         let inventory = Inventory::load(&[ini], Some(Path::new(self.dir.path()))).unwrap_or_else(|p| panic!("{p}"));
         let (events, mut rx) = Events::channel();
-        let all = Run {
-            load,
-            options: self.options,
-            connector: Arc::new(Network::default()),
-            services: Arc::new(NoServices),
-            events,
-            cancel: CancellationToken::new(),
-        };
+        let context = Context { load, connector: Arc::new(Network::default()), services: Arc::new(NoServices) };
         let summary = runtime.block_on(async {
-            tokio::time::timeout(std::time::Duration::from_secs(60), run(&playbook, inventory, all)).await.expect("the run hangs")
+            tokio::time::timeout(
+                std::time::Duration::from_secs(60),
+                run(&playbook, inventory, context, &self.options, &events, CancellationToken::new()),
+            )
+            .await
+            .expect("the run hangs")
         });
         let mut seen = Vec::new();
         while let Ok(event) = rx.try_recv() {
@@ -341,4 +339,161 @@ fn problems_are_listed_at_once_with_places() {
     ] {
         assert!(text.contains(part), "{part} in\n{text}");
     }
+}
+
+const TWO: &str = "[cp]\nm\n[workers]\nw1\nw2";
+
+#[test]
+fn independent_hosts_wait_only_for_what_they_read() {
+    let done = case().hosts(TWO).run(
+        "- hosts: all
+  strategy: kubewright.independent
+  tasks:
+  - shell: sleep 0.5; echo workers >> {DIR}/order
+    when: inventory_hostname != 'm'
+- hosts: cp
+  strategy: kubewright.independent
+  tasks:
+  - shell: echo master >> {DIR}/order; echo secret
+    register: join
+- hosts: workers
+  strategy: kubewright.independent
+  tasks:
+  - debug: msg='{{ hostvars[groups.cp[0]].join.stdout }}'
+    when: hostvars['m'].join is not failed
+",
+    );
+    assert_eq!(done.said(), ["secret", "secret"], "{:?}", done.tasks("w1"));
+    assert!(done.file("order").starts_with("master\nworkers"), "{}", done.file("order"));
+}
+
+#[test]
+fn who_waits_for_a_host_that_failed_is_told() {
+    let done = case().hosts(TWO).run(
+        "- hosts: cp
+  strategy: kubewright.independent
+  tasks:
+  - {name: init, fail: {msg: broken}}
+  - command: echo
+    register: join
+- hosts: workers
+  strategy: kubewright.independent
+  tasks:
+  - debug: msg='{{ hostvars.m.join.stdout }}'
+",
+    );
+    let why = &done.summary.failed["w1"];
+    assert!(why.contains("waits for `join` of m, which failed: init: broken"), "{why}");
+}
+
+#[test]
+fn other_hosts_variables_are_read_in_step() {
+    let done = case().hosts("a\nb\nc").tasks(
+        "- shell: '{{ \"sleep 0.4;\" if inventory_hostname == \"a\" else \"\" }} echo of-{{ inventory_hostname }}'
+  register: r
+- debug: msg='{{ groups.all | map(\"extract\", hostvars, [\"r\", \"stdout\"]) | join(\",\") }}'
+",
+    );
+    assert_eq!(done.said(), ["of-a,of-b,of-c"; 3], "{:?}", done.tasks("b"));
+}
+
+#[test]
+fn run_once_delegate_and_serial() {
+    let done = case().hosts("a\nb\nc").run(
+        "- hosts: all
+  tasks:
+  - shell: echo x >> {DIR}/once; hostname
+    run_once: true
+    register: r
+  - debug: msg='{{ r.rc }}'
+  - shell: echo {{ inventory_hostname }} >> {DIR}/delegated
+    delegate_to: localhost
+- hosts: all
+  serial: 2
+  tasks:
+  - shell: echo {{ ansible_play_batch | length }} >> {DIR}/serial
+",
+    );
+    assert_eq!(done.file("once"), "x\n");
+    assert_eq!(done.said(), ["0", "0", "0"], "{:?}", done.tasks("b"));
+    assert_eq!(done.file("delegated").lines().count(), 3);
+    assert_eq!(done.file("serial"), "2\n2\n1\n");
+    assert_eq!((done.counts("a"), done.counts("c")), ("ok=4 changed=3".to_owned(), "ok=3 changed=2".to_owned()));
+}
+
+#[test]
+fn any_errors_fatal_stops_everybody_at_the_task() {
+    let done = case().hosts("a\nb").run(
+        "- hosts: all
+  any_errors_fatal: true
+  tasks:
+  - command: test {{ inventory_hostname }} = a
+  - shell: echo no >> {DIR}/after
+- hosts: all
+  tasks:
+  - shell: echo no >> {DIR}/after
+",
+    );
+    assert!(done.file("after").starts_with('<'));
+    assert_eq!((done.counts("a"), done.counts("b")), ("ok=1 changed=1".to_owned(), "failed=1".to_owned()));
+}
+
+#[test]
+fn check_mode_sends_nothing_that_writes() {
+    let tasks = "- copy: {content: new, dest: '{DIR}/f'}
+  register: c
+- lineinfile: {path: '{DIR}/g', line: more}
+- shell: echo ran >> {DIR}/ran
+  register: s
+- command: echo looked
+  check_mode: false
+  changed_when: false
+- file: {path: '{DIR}/d', state: directory}
+  notify: h
+- debug: msg='{{ c.changed }} {{ s is skipped }} {{ ansible_check_mode }}'
+";
+    let done = case()
+        .with("g", "old\n")
+        .options(|o| (o.check, o.diff) = (true, true))
+        .tasks(tasks.trim_end().replace("  notify: h\n", "").as_str());
+    assert_eq!(done.said().last().map(String::as_str), Some("True True True"), "{:?}", done.tasks("h"));
+    assert_eq!(done.counts("h"), "ok=5 changed=3 skipped=1");
+    assert_eq!(done.file("g"), "old\n");
+    assert!(done.file("ran").starts_with('<') && done.file("f").starts_with('<'));
+    let diffs: Vec<_> = done
+        .events
+        .iter()
+        .filter_map(|e| if let Kind::TaskFinished { diff, .. } = &e.kind { diff.first().map(|d| d.after.clone()) } else { None })
+        .collect();
+    assert!(diffs.contains(&"new".to_owned()) && diffs.contains(&"old\nmore\n".to_owned()), "{diffs:?}");
+}
+
+#[test]
+fn edits_of_one_file_follow_each_other_and_the_second_run_changes_nothing() {
+    let tasks = "- lineinfile: {path: '{DIR}/f', line: a=1, create: true}
+- lineinfile: {path: '{DIR}/f', regexp: '^a=', line: a=2}
+- replace: {path: '{DIR}/f', regexp: '2', replace: '3'}
+- lineinfile: {path: '{DIR}/f', line: '{{ item }}'}
+  loop: [x, y]
+- shell: cat {DIR}/f
+  register: r
+  changed_when: false
+- debug: var=r.stdout_lines";
+    let done = case().tasks(tasks);
+    assert_eq!(done.file("f"), "a=3\nx\ny\n", "{:?}", done.tasks("h"));
+    assert_eq!(done.counts("h"), "ok=6 changed=4");
+    let again = case().with("f", "a=3\nx\ny\n").tasks(
+        &tasks
+            .replace("- lineinfile: {path: '{DIR}/f', line: a=1, create: true}\n", "")
+            .replace("line: a=2", "line: a=3")
+            .replace("regexp: '2'", "regexp: '9'"),
+    );
+    assert_eq!(again.counts("h"), "ok=5");
+}
+
+#[test]
+fn an_unreachable_host_is_lost_and_named() {
+    let done = case().hosts("a\nb ansible_connection=ssh ansible_host=127.0.0.1 ansible_port=1").tasks("- command: echo\n- command: echo");
+    assert_eq!((done.counts("a"), done.counts("b")), ("ok=2 changed=2".to_owned(), "unreachable=1".to_owned()));
+    assert!(done.summary.unreachable.contains_key("b"));
 }

@@ -96,8 +96,15 @@ impl Host {
 }
 
 impl World {
-    pub(super) fn new(run: super::Run, inventory: Inventory, templar: Templar) -> Arc<Self> {
-        let super::Run { load, options, connector, services, events, cancel } = run;
+    pub(super) fn new(
+        context: super::Context,
+        inventory: Inventory,
+        options: RunOptions,
+        events: Events,
+        cancel: CancellationToken,
+        templar: Templar,
+    ) -> Arc<Self> {
+        let super::Context { load, connector, services } = context;
         let forks = Semaphore::new(options.forks.max(1));
         Arc::new(Self {
             templar,

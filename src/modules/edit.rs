@@ -49,6 +49,22 @@ pub fn decide(edit: &Edit, read: &Outcome, diff: bool) -> (TaskResult, Option<St
     (result, Some(script.step("kw_edit_check", Some("kw_edit_apply"), outcome::plain())))
 }
 
+/// The file's text once this edit is done; `None` where it leaves it alone or fails.
+pub fn text_after(edit: &Edit, read: &Outcome) -> Option<String> {
+    let said = outcome::Said::of(&read.stdout);
+    (edit.edit)(said.fields.get("text").map(String::as_str)).ok()?.text
+}
+
+/// The same reading of a file whose text is another by now: an earlier edit will have written it.
+pub fn with_text(read: &Outcome, text: &str) -> Outcome {
+    let stdout = String::from_utf8_lossy(&read.stdout);
+    let others = stdout.split('\u{1e}').filter(|piece| !piece.starts_with("text\u{1f}"));
+    let mut pieces: Vec<String> = others.map(str::to_owned).collect();
+    pieces.push(format!("text\u{1f}{text}"));
+    pieces.push(String::new());
+    Outcome { stdout: pieces.join("\u{1e}").into(), ..read.clone() }
+}
+
 fn attributes(edit: &Edit) -> Script {
     let text = |t: &Option<String>| t.clone().unwrap_or_default();
     Script::new()

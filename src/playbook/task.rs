@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     inventory::{Raw, RawVars},
-    modules::ModuleDef,
+    modules::{self, Args, ModuleDef},
     text::{Problem, Span, nearest},
     yaml::Node,
 };
@@ -344,13 +344,12 @@ impl Loader<'_> {
     fn check_args(&mut self, action: Action, args: &RawArgs, at: &Span, defaults: bool) {
         match action {
             Action::Module(def) => {
-                for (name, raw) in &args.named {
-                    let Some(spec) = option(def, name) else { continue };
-                    let Some(text) = raw.value.as_str().filter(|t| !t.contains("{{")) else { continue };
-                    if !spec.choices.is_empty() && !spec.choices.contains(&text) {
-                        let at = raw.span.as_ref().unwrap_or(at);
-                        let problem = Problem::at(at, format!("`{text}` is not a value of `{name}`"));
-                        self.problems.push(problem.hint(format!("one of {}", spec.choices.join(", "))));
+                for (name, raw) in args.named.iter().filter(|(name, _)| option(def, name).is_some()) {
+                    let one = Args { named: [(name.clone(), raw.value.clone())].into_iter().collect(), free_form: None };
+                    let wrong = modules::validate_static(def, &one);
+                    // What is missing is said once, below.
+                    for why in wrong.into_iter().filter(|w| w.starts_with(&format!("{name}: "))) {
+                        self.problems.push(Problem::at(raw.span.as_ref().unwrap_or(at), format!("`{}`: {why}", action.name())));
                     }
                 }
                 if args.dynamic.is_some() || defaults {
