@@ -123,7 +123,7 @@ mod tests {
     fn host(root: &Root) {
         root.write("/run/x", "");
         root.write("/proc/sys/kernel/hostname", "n1\n");
-        root.stub("systemctl", r#"case "$*" in *show*) cat "$R/unit" 2>/dev/null || printf 'ActiveState=active\nSubState=running\nNRestarts=0\n' ;; *) : ;; esac"#);
+        root.stub("systemctl", r#"case "$*" in *is-active*) [ ! -e "$R/down" ] ;; *show*) cat "$R/unit" 2>/dev/null || printf 'ActiveState=active\nSubState=running\nNRestarts=0\n' ;; *) : ;; esac"#);
         root.stub("journalctl", r#"cat "$R/journal" 2>/dev/null"#);
         root.stub("kubectl", "exit 1");
         root.stub("ip", "exit 0");
@@ -153,10 +153,12 @@ reset) : ;; esac"#,
             root.write("etc/kubernetes/admin.conf", "half");
             root.write("etc/kubernetes/manifests/kube-apiserver.yaml", "half");
             root.write("var/lib/etcd/member/wal", "half");
+            root.write("down", "");
         };
         converges(&KUBEADM_INIT, CONFIG, prepare, |root| {
             assert_eq!(root.read("calls"), "reset -f\ninit --config CONFIG\n");
             assert!(!root.path("var/lib/etcd/member").exists());
+            std::fs::remove_file(root.path("down")).unwrap();
         });
     }
 

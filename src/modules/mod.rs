@@ -13,6 +13,7 @@ mod command;
 mod control;
 mod copy;
 pub mod edit;
+pub mod facts;
 mod file;
 mod files;
 mod kubeadm;

@@ -5,6 +5,7 @@ use crate::shell::Sh;
 const FILES: &[&str] = &[
     include_str!("sh/base.sh"),
     include_str!("sh/command.sh"),
+    include_str!("sh/facts.sh"),
     include_str!("sh/file.sh"),
     include_str!("sh/kubeadm.sh"),
     include_str!("sh/look.sh"),
