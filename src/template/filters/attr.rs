@@ -106,7 +106,10 @@ fn pick(state: &mut State<'_, '_>, a: &Args, by_attribute: bool, wanted: bool) -
         call[0] = attribute.map_or_else(|| item.clone(), |path| get(&item, path));
         let holds = match &test {
             Some(test) => state.perform_test(test, &call).map_err(|e| unknown(e, "test", test))?,
-            None => call[0].is_true(),
+            None => {
+                refuse_undefined(&call[..1])?;
+                call[0].is_true()
+            }
         };
         if holds == wanted {
             out.push(item);
