@@ -104,12 +104,11 @@ fn pick(state: &mut State<'_, '_>, a: &Args, by_attribute: bool, wanted: bool) -
     let mut out = Vec::new();
     for item in a.items()? {
         call[0] = attribute.map_or_else(|| item.clone(), |path| get(&item, path));
-        let holds = match &test {
-            Some(test) => state.perform_test(test, &call).map_err(|e| unknown(e, "test", test))?,
-            None => {
-                refuse_undefined(&call[..1])?;
-                call[0].is_true()
-            }
+        let holds = if let Some(test) = &test {
+            state.perform_test(test, &call).map_err(|e| unknown(e, "test", test))?
+        } else {
+            refuse_undefined(&call[..1])?;
+            call[0].is_true()
         };
         if holds == wanted {
             out.push(item);
