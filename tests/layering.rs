@@ -49,39 +49,36 @@ fn files() -> Vec<(PathBuf, String)> {
 
 /// Modules named by `crate::NAME` in a text, also in `use crate::{a, b::c}`.
 fn used(text: &str) -> Vec<String> {
+    let word = |s: &str| s.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
     let mut out = Vec::new();
     for (at, _) in text.match_indices("crate::") {
+        // `$crate::` of a macro and `other_crate::` are none of ours.
+        if text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '$') {
+            continue;
+        }
         let rest = &text[at + "crate::".len()..];
-        if let Some(group) = rest.strip_prefix('{') {
-            let mut depth = 0;
-            let mut word = String::new();
-            for c in group.chars() {
-                match c {
-                    '{' => depth += 1,
-                    '}' if depth == 0 => break,
-                    '}' => depth -= 1,
-                    c if depth == 0 && (c.is_alphanumeric() || c == '_') => {
-                        word.push(c);
-                        continue;
-                    }
-                    ',' if depth == 0 => {
-                        out.push(std::mem::take(&mut word));
-                        continue;
-                    }
-                    _ => {}
+        let Some(group) = rest.strip_prefix('{') else {
+            out.push(word(rest));
+            continue;
+        };
+        // The first word of each item at the top of the group.
+        let (mut depth, mut at_start) = (0, true);
+        for (i, c) in group.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' if depth == 0 => break,
+                '}' => depth -= 1,
+                ',' if depth == 0 => at_start = true,
+                c if depth == 0 && at_start && !c.is_whitespace() => {
+                    out.push(word(&group[i..]));
+                    at_start = false;
                 }
-                if depth == 0 && c == ':' && !word.is_empty() {
-                    out.push(std::mem::take(&mut word));
-                    // The rest of this path does not matter: a leading space keeps it from looking like a module.
-                    word.push(' ');
-                }
+                _ => {}
             }
-            out.push(word);
-        } else {
-            out.push(rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect());
         }
     }
-    out.iter().map(|w| w.trim().to_owned()).filter(|w| !w.is_empty()).collect()
+    out.retain(|w| !w.is_empty());
+    out
 }
 
 #[test]

@@ -48,25 +48,26 @@ fn doing<T>(what: impl Into<String>, result: Result<T, ::kube::Error>) -> Result
     result.map_err(|source| ClusterError::Api { doing: what.into(), source: Box::new(source) })
 }
 
-/// Asks `probe` until it says `Ok(Ok(value))`; `Ok(Err(text))` is "not yet, because". API errors of a control plane that
-/// is just starting are taken as "not yet" too. The pause grows from 100 ms to 1 s.
-async fn wait_for<T, F>(what: &str, within: Duration, mut probe: F) -> Result<T, ClusterError>
-where
-    F: AsyncFnMut() -> Result<Result<T, String>, ClusterError>,
-{
-    let begun = tokio::time::Instant::now();
-    let mut pause = Duration::from_millis(100);
-    loop {
-        let last = match probe().await {
-            Ok(Ok(value)) => return Ok(value),
-            Ok(Err(reason)) => reason,
-            Err(error @ ClusterError::Api { .. }) => error.to_string(),
-            Err(error) => return Err(error),
-        };
-        if begun.elapsed() + pause > within {
-            return Err(ClusterError::Deadline { what: what.to_owned(), within, last });
+/// Waiting for a condition: asked again and again, with a pause that grows from 100 ms to 1 s, until the deadline.
+struct Wait {
+    what: String,
+    within: Duration,
+    begun: tokio::time::Instant,
+    pause: Duration,
+}
+
+impl Wait {
+    fn new(what: impl Into<String>, within: Duration) -> Self {
+        Self { what: what.into(), within, begun: tokio::time::Instant::now(), pause: Duration::from_millis(100) }
+    }
+
+    /// Not yet, because of `last`: pauses, or says that it did not happen in time.
+    async fn not_yet(&mut self, last: impl std::fmt::Display) -> Result<(), ClusterError> {
+        if self.begun.elapsed() + self.pause > self.within {
+            return Err(ClusterError::Deadline { what: self.what.clone(), within: self.within, last: last.to_string() });
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 3 / 2).min(Duration::from_secs(1));
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 3 / 2).min(Duration::from_secs(1));
+        Ok(())
     }
 }

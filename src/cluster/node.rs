@@ -1,6 +1,6 @@
 //! Node objects: labels, taints and annotations that we own, and readiness.
 
-use super::{ClusterError, doing, wait_for};
+use super::{ClusterError, Wait, doing};
 use ::kube::{
     Api, Client,
     api::{Patch, PatchParams},
@@ -71,14 +71,26 @@ pub async fn ensure_node(client: &Client, name: &str, desired: &Desired, dry_run
 /// Waits until a Node exists and is Ready.
 pub async fn wait_node_ready(client: &Client, name: &str, within: Duration) -> Result<(), ClusterError> {
     let api: Api<Node> = Api::all(client.clone());
-    wait_for(&format!("node {name} Ready"), within, async || {
-        let node = doing(format!("read node {name}"), api.get_opt(name).await)?;
-        let Some(node) = node else { return Ok(Err("there is no such Node: its kubelet has not registered it".to_owned())) };
-        let conditions = node.status.and_then(|s| s.conditions).unwrap_or_default();
-        let Some(ready) = conditions.into_iter().find(|c| c.type_ == "Ready") else { return Ok(Err("no Ready condition yet".to_owned())) };
-        if ready.status == "True" { Ok(Ok(())) } else { Ok(Err(ready.message.or(ready.reason).unwrap_or(ready.status))) }
-    })
-    .await
+    let mut wait = Wait::new(format!("node {name} Ready"), within);
+    loop {
+        let reason = match api.get_opt(name).await {
+            Ok(Some(node)) => match not_ready(node) {
+                None => return Ok(()),
+                Some(reason) => reason,
+            },
+            Ok(None) => "there is no such Node: its kubelet has not registered it".to_owned(),
+            // A control plane that is just starting may refuse for a moment.
+            Err(error) => error.to_string(),
+        };
+        wait.not_yet(reason).await?;
+    }
+}
+
+/// Why a Node is not Ready; `None`: it is.
+fn not_ready(node: Node) -> Option<String> {
+    let conditions = node.status.and_then(|s| s.conditions).unwrap_or_default();
+    let Some(ready) = conditions.into_iter().find(|c| c.type_ == "Ready") else { return Some("no Ready condition yet".to_owned()) };
+    (ready.status != "True").then(|| ready.message.or(ready.reason).unwrap_or(ready.status))
 }
 
 fn parse_taint(text: &str) -> Result<Taint, ClusterError> {

@@ -1,6 +1,6 @@
 //! Waiting for Deployments and DaemonSets, with the reason while they are not there.
 
-use super::{ClusterError, doing, wait_for};
+use super::{ClusterError, Wait, doing};
 use ::kube::{Api, Client, api::ListParams};
 use k8s_openapi::api::{
     apps::v1::{DaemonSet, Deployment},
@@ -11,30 +11,37 @@ use std::time::Duration;
 /// Waits until a `Deployment` or `DaemonSet` has all its replicas updated and available.
 pub async fn wait_rollout(client: &Client, kind: &str, namespace: &str, name: &str, within: Duration) -> Result<(), ClusterError> {
     let what = format!("{kind} {namespace}/{name} complete");
-    wait_for(&what, within, async || {
-        let (wanted, ready) = match kind {
-            "Deployment" => {
-                let d = doing(&what, Api::<Deployment>::namespaced(client.clone(), namespace).get(name).await)?;
-                let status = d.status.unwrap_or_default();
-                let current = status.observed_generation == d.metadata.generation;
-                let available = if current { status.updated_replicas.min(status.available_replicas).unwrap_or(0) } else { 0 };
-                (d.spec.and_then(|s| s.replicas).unwrap_or(1), available)
-            }
-            "DaemonSet" => {
-                let d = doing(&what, Api::<DaemonSet>::namespaced(client.clone(), namespace).get(name).await)?;
-                let status = d.status.unwrap_or_default();
-                let current = status.observed_generation == d.metadata.generation;
-                // Before its first sync a DaemonSet wants 0 pods: that is not complete.
-                (status.desired_number_scheduled.max(1), if current { status.number_available.unwrap_or(0) } else { 0 })
-            }
-            other => return Err(ClusterError::Invalid(format!("kind {other} has no rollout (Deployment, DaemonSet)"))),
+    let mut wait = Wait::new(&what, within);
+    loop {
+        let reason = match progress(client, kind, namespace, name, &what).await {
+            Ok((wanted, ready)) if ready >= wanted => return Ok(()),
+            Ok((wanted, ready)) => format!("{ready} of {wanted} available; {}", blocked_pods(client, namespace, name).await),
+            Err(error @ ClusterError::Api { .. }) => error.to_string(),
+            Err(error) => return Err(error),
         };
-        if ready >= wanted {
-            return Ok(Ok(()));
+        wait.not_yet(reason).await?;
+    }
+}
+
+/// Replicas wanted, and those that are updated and available.
+async fn progress(client: &Client, kind: &str, namespace: &str, name: &str, what: &str) -> Result<(i32, i32), ClusterError> {
+    match kind {
+        "Deployment" => {
+            let d = doing(what, Api::<Deployment>::namespaced(client.clone(), namespace).get(name).await)?;
+            let status = d.status.unwrap_or_default();
+            let current = status.observed_generation == d.metadata.generation;
+            let available = if current { status.updated_replicas.min(status.available_replicas).unwrap_or(0) } else { 0 };
+            Ok((d.spec.and_then(|s| s.replicas).unwrap_or(1), available))
         }
-        Ok(Err(format!("{ready} of {wanted} available; {}", blocked_pods(client, namespace, name).await)))
-    })
-    .await
+        "DaemonSet" => {
+            let d = doing(what, Api::<DaemonSet>::namespaced(client.clone(), namespace).get(name).await)?;
+            let status = d.status.unwrap_or_default();
+            let current = status.observed_generation == d.metadata.generation;
+            // Before its first sync a DaemonSet wants 0 pods: that is not complete.
+            Ok((status.desired_number_scheduled.max(1), if current { status.number_available.unwrap_or(0) } else { 0 }))
+        }
+        other => Err(ClusterError::Invalid(format!("kind {other} has no rollout (Deployment, DaemonSet)"))),
+    }
 }
 
 /// Why pods of this name are not running: the first reason of a container or condition.

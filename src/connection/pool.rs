@@ -54,6 +54,11 @@ impl Pool {
             .ok_or_else(|| ConnectionError::Local { host: endpoint.name.clone(), why: "an endpoint without itself".to_owned() })
     }
 
+    /// Forgets the connection to an endpoint: the next [`Pool::get`] dials anew (after a reboot, or with a new key).
+    pub fn forget(&self, endpoint: &Endpoint) {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(endpoint));
+    }
+
     /// Closes all of them.
     pub async fn close(&self) {
         let all: Vec<_> = self.connections.lock().unwrap_or_else(PoisonError::into_inner).drain().map(|(_, c)| c).collect();

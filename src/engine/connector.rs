@@ -62,6 +62,15 @@ impl Network {
         Self { pool: Pool::new(), endpoints, defaults }
     }
 
+    /// The connection to a host whose endpoint was given.
+    ///
+    /// # Errors
+    /// Why it cannot be reached; a name without an endpoint is an error too.
+    pub async fn connect(&self, host: &str) -> Result<Arc<dyn Connection>, ConnectionError> {
+        let why = || ConnectionError::Local { host: host.to_owned(), why: "there is no such machine".to_owned() };
+        self.pool.get(self.endpoints.get(host).ok_or_else(why)?).await
+    }
+
     /// Closes all connections.
     pub async fn close(&self) {
         self.pool.close().await;
@@ -89,11 +98,8 @@ impl Connector for Network {
     }
 
     async fn reset(&self, host: &str) {
-        let endpoint = self.endpoints.get(host).cloned();
-        if let Some(endpoint) = endpoint {
-            if let Ok(connection) = self.pool.get(&endpoint).await {
-                connection.close().await;
-            }
+        if let Some(endpoint) = self.endpoints.get(host) {
+            self.pool.forget(endpoint);
         }
     }
 }

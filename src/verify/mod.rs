@@ -1,5 +1,5 @@
 //! Is the cluster healthy? Checks look at every host, at the API and at real traffic, and come to a [`Report`]: plain
-//! data, never printed here (see [`crate::report::health`]).
+//! data, never printed here (see `report::health`).
 //!
 //! First everything is observed, side by side and each with a deadline: one read-only program per host, the API's
 //! objects, certificates as ports show them, probe pods. Then the checks of the [`registry`] are pure functions of what

@@ -11,11 +11,7 @@ use super::{
     served,
     types::{CheckResult, Host, Report, SCHEMA, Status, Summary},
 };
-use crate::{
-    event::Events,
-    infra::Change,
-    spec::{ClusterSpec, Provider},
-};
+use crate::{event::Events, infra::Change, spec::ClusterSpec};
 use futures::future::{BoxFuture, join_all};
 use jiff::Timestamp;
 use std::{
@@ -66,17 +62,16 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Everything, with targets that suit the provider: registries and Debian's mirror are what a lab can reach.
+    /// Everything; what must be reached outside the cluster is the official registry, for those who can.
     pub fn of(spec: &ClusterSpec) -> Self {
-        let lab = matches!(spec.provider, Provider::Lab(_));
-        let name = if lab { "deb.debian.org" } else { "registry.k8s.io" };
+        let name = "registry.k8s.io";
         let many = spec.control_plane.count + spec.pools.iter().map(|p| p.count).sum::<u32>() > 20;
         Self {
             selection: Selection::default(),
             read_only: false,
             probe_image: "registry.k8s.io/kubewright/probe:v1".to_owned(),
             external_name: name.to_owned(),
-            egress: format!("{name}:{}", if lab { 80 } else { 443 }),
+            egress: format!("{name}:443"),
             deadline: Duration::from_secs(if many { 45 } else { 13 }),
         }
     }

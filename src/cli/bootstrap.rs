@@ -1,0 +1,59 @@
+//! `kubewright bootstrap`
+
+use super::{ClusterArgs, Exit, Failure, OutputArgs, changes, shown::Shown};
+use crate::{
+    engine::RunOptions,
+    ops::{self, bootstrap::Options},
+};
+use std::io::{IsTerminal as _, Write as _};
+
+/// Make the cluster: machines, packages, control plane, network, workers, and a health report at the end
+///
+/// Run it again at any time: what is as wanted is left alone, what is missing or differs is mended, and an interrupted run goes on
+/// where it stopped.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// Do not ask before machines are made or changed
+    #[arg(short, long)]
+    yes: bool,
+    /// Leave out the health report at the end
+    #[arg(long)]
+    no_verify: bool,
+    /// Only tasks with these tags
+    #[arg(short, long, value_delimiter = ',', value_name = "TAGS")]
+    tags: Vec<String>,
+    /// Only these hosts
+    #[arg(short, long, value_name = "PATTERN")]
+    limit: Option<String>,
+    /// Show what changes in files
+    #[arg(short = 'D', long)]
+    diff: bool,
+}
+
+pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
+    let cluster = ops::Cluster::open(&args.cluster.directory()?).await?;
+    let changes = cluster.provider.plan(&cluster.spec).await.map_err(ops::OpsError::from)?;
+    if !changes.is_empty() {
+        std::io::stderr().lock().write_all(changes::infra(&changes).as_bytes())?;
+        let ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal() && !args.yes;
+        if ask && !super::global::confirm("Do this?")? {
+            return Ok(Exit::Done);
+        }
+    }
+    let run = RunOptions { tags: args.tags, limit: args.limit, diff: args.diff, ..RunOptions::default() };
+    let options = Options { verify: !args.no_verify, run };
+    let log = cluster.state.new_log_directory("bootstrap")?;
+    let shown = Shown::start(args.output.display(Some(log), args.diff));
+    let outcome = ops::bootstrap::run(&cluster, &options, &shown.events, shown.cancel.clone()).await;
+    shown.finish().await;
+    let outcome = outcome?;
+    if let Some(health) = &outcome.health {
+        super::verify::show(health, &args.output);
+        return Ok(super::verify::exit(health));
+    }
+    Ok(if outcome.summary.is_ok() { Exit::Done } else { Exit::HostsFailed })
+}

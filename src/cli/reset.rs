@@ -1,0 +1,39 @@
+//! `kubewright reset`
+
+use super::{ClusterArgs, Exit, Failure, OutputArgs, shown::Shown};
+use crate::{engine::RunOptions, ops, text::Problem};
+use std::io::IsTerminal as _;
+
+/// Take Kubernetes off machines: exactly what was put on, nothing foreign, never a flush
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// The machines; all without names
+    hosts: Vec<String>,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+}
+
+pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
+    let cluster = ops::Cluster::open(&args.cluster.directory()?).await?;
+    let limit = if args.hosts.is_empty() { None } else { Some(args.hosts.join(",")) };
+    if !args.yes {
+        if !std::io::stdin().is_terminal() {
+            return Err(Problem::new("reset without a terminal needs --yes").into());
+        }
+        let what = limit.as_deref().unwrap_or("all machines");
+        if !super::global::confirm(&format!("Take Kubernetes off {what} of cluster {}?", cluster.spec.name))? {
+            return Ok(Exit::Done);
+        }
+    }
+    let log = cluster.state.new_log_directory("reset")?;
+    let shown = Shown::start(args.output.display(Some(log), false));
+    let options = RunOptions { limit, ..RunOptions::default() };
+    let result = ops::playbooks::shipped(&cluster, "playbooks/reset.yml", &options, &shown.events, shown.cancel.clone()).await;
+    shown.finish().await;
+    Ok(if result?.is_ok() { Exit::Done } else { Exit::HostsFailed })
+}

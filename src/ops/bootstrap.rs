@@ -1,0 +1,50 @@
+//! `bootstrap`: from the specification to a verified cluster.
+
+use super::{Cluster, OpsError, playbooks};
+use crate::{
+    engine::{RunOptions, RunSummary},
+    event::{Events, Kind},
+    verify::Report,
+};
+use std::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// What to do.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// End with the health report.
+    pub verify: bool,
+    /// Options of the playbooks.
+    pub run: RunOptions,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The playbooks.
+    pub summary: RunSummary,
+    /// The health report, if it was asked for and the playbooks went through.
+    pub health: Option<Report>,
+}
+
+/// The product in one list: machines, then the shipped playbooks, then the report.
+pub async fn run(cluster: &Cluster, options: &Options, events: &Events, cancel: CancellationToken) -> Result<Outcome, OpsError> {
+    let begun = Instant::now();
+    // What is wrong with the playbooks is said before a machine is made.
+    let load = playbooks::load_options();
+    let site = [playbooks::shipped_source("playbooks/site.yml")];
+    playbooks::read(&site, &load)?;
+
+    let provision = cluster.provider.apply(&cluster.spec, events).await?;
+    let hosts = playbooks::cluster_hosts(cluster, &provision, true);
+    let summary = playbooks::run(&site, &load, hosts, &options.run, events, cancel).await?;
+
+    let mut health = None;
+    if options.verify && summary.is_ok() {
+        let check = super::verify::Options::default();
+        let verified = super::verify::run_on(cluster, &provision, &check, events);
+        health = Some(events.step("verify", "health report", None, verified).await?);
+    }
+    events.emit(Kind::Note { message: format!("{} in {:.1} s", cluster.spec.name, begun.elapsed().as_secs_f64()) });
+    Ok(Outcome { summary, health })
+}

@@ -1,0 +1,212 @@
+//! Machines of a provider → the inventory that the shipped playbooks run on, and the endpoints to reach them at.
+
+use crate::{
+    connection::{Endpoint, HostKeys, Identity},
+    infra::{Machine, Provision},
+    inventory::{Group, Host, Inventory, Raw},
+    spec::{ClusterSpec, Kubernetes, PackageRepository, Pool, Provider},
+};
+use indexmap::IndexMap;
+use minijinja::Value;
+use serde_json::json;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+/// How long a machine that just booted may take until SSH works.
+const BOOT_DEADLINE: Duration = Duration::from_secs(240);
+/// How long a machine that should be up may take.
+const DEADLINE: Duration = Duration::from_secs(15);
+
+/// The endpoints of all machines, by name. `booting` machines may refuse connections and keys for a while.
+pub fn endpoints(spec: &ClusterSpec, machines: &[Machine], booting: bool) -> BTreeMap<String, Arc<Endpoint>> {
+    let mut out = BTreeMap::new();
+    for machine in machines {
+        endpoint(spec, machines, &machine.name, booting, &mut out);
+    }
+    out
+}
+
+/// The same as plain values, for the engine's connector.
+pub fn dialled(spec: &ClusterSpec, provision: &Provision, booting: bool) -> HashMap<String, Endpoint> {
+    endpoints(spec, &provision.machines, booting).into_iter().map(|(name, endpoint)| (name, endpoint.as_ref().clone())).collect()
+}
+
+fn endpoint(
+    spec: &ClusterSpec,
+    machines: &[Machine],
+    name: &str,
+    booting: bool,
+    out: &mut BTreeMap<String, Arc<Endpoint>>,
+) -> Option<Arc<Endpoint>> {
+    if let Some(known) = out.get(name) {
+        return Some(Arc::clone(known));
+    }
+    let machine = machines.iter().find(|m| m.name == name)?;
+    // A jump that leads to itself would be a bug of the provider: it ends in "no such endpoint", not in a loop.
+    let via = machine.jump.as_deref().filter(|j| *j != name).and_then(|jump| endpoint(spec, machines, jump, booting, out));
+    let identities = match &spec.access.key {
+        Some(path) => vec![Identity::KeyFile { path: path.clone(), passphrase: None }],
+        None => vec![Identity::Agent],
+    };
+    let host_keys = if machine.host_keys.is_empty() {
+        let home = std::path::PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
+        HostKeys::KnownHosts(vec![home.join(".ssh/known_hosts"), "/etc/ssh/ssh_known_hosts".into()])
+    } else {
+        HostKeys::Pinned(machine.host_keys.clone())
+    };
+    let made = Arc::new(Endpoint {
+        name: machine.name.clone(),
+        address: machine.dial_address.clone().unwrap_or_else(|| machine.private_address.to_string()),
+        port: machine.ssh_port,
+        user: machine.user.clone(),
+        identities,
+        host_keys,
+        via,
+        deadline: if booting { BOOT_DEADLINE } else { DEADLINE },
+        booting,
+    });
+    out.insert(name.to_owned(), Arc::clone(&made));
+    Some(made)
+}
+
+/// The inventory: groups `cluster`, `control_plane`, `workers` and `pool_NAME`, and the variables that the playbooks read.
+pub fn inventory(spec: &ClusterSpec, provision: &Provision) -> Inventory {
+    let mut inventory = Inventory { directory: Some(spec.directory.clone()), ..Inventory::default() };
+    let mut groups: IndexMap<String, Group> = IndexMap::new();
+    for name in ["all", "ungrouped", "cluster", "control_plane", "workers"] {
+        groups.insert(name.to_owned(), Group { name: name.to_owned(), priority: 1, ..Group::default() });
+    }
+    for machine in &provision.machines {
+        inventory.hosts.insert(machine.name.clone(), Host { name: machine.name.clone(), vars: raw(host_variables(spec, machine)) });
+        let pool_group = format!("pool_{}", machine.pool.replace('-', "_"));
+        let role = if machine.pool == "control-plane" { "control_plane" } else { "workers" };
+        for group in ["cluster", role, &pool_group] {
+            let entry = groups.entry(group.to_owned()).or_insert_with(|| Group { name: group.to_owned(), priority: 1, ..Group::default() });
+            entry.hosts.insert(machine.name.clone());
+        }
+    }
+    let below: Vec<String> = groups.keys().filter(|g| *g != "all").cloned().collect();
+    if let Some(all) = groups.get_mut("all") {
+        all.children.extend(below);
+        all.vars = raw(cluster_variables(spec, provision));
+    }
+    inventory.groups = groups;
+    inventory
+}
+
+fn raw(vars: IndexMap<String, serde_json::Value>) -> crate::inventory::RawVars {
+    vars.into_iter().map(|(name, value)| (name, Raw { value: Value::from(minijinja::value::Serde(value)), span: None })).collect()
+}
+
+/// The API's name: the same from the first init on, whatever it points at.
+pub fn api_endpoint(spec: &ClusterSpec) -> String {
+    format!("api.{}.internal", spec.name)
+}
+
+fn cluster_variables(spec: &ClusterSpec, provision: &Provision) -> IndexMap<String, serde_json::Value> {
+    let Kubernetes { version, containerd, package_repository, image_registry, api_sans, token_ttl } = &spec.kubernetes;
+    let versions = crate::spec::image_versions(version);
+    let first = provision.machines.iter().find(|m| m.pool == "control-plane");
+    let api_address = first.map(|m| m.private_address.to_string()).unwrap_or_default();
+    let endpoint = api_endpoint(spec);
+    let mut sans = vec![endpoint.clone(), "127.0.0.1".to_owned(), "localhost".to_owned()];
+    for machine in provision.machines.iter().filter(|m| m.pool == "control-plane") {
+        sans.push(machine.private_address.to_string());
+        sans.extend(machine.dial_address.clone());
+    }
+    sans.extend(api_sans.iter().cloned());
+    let mut seen = std::collections::BTreeSet::new();
+    sans.retain(|s| seen.insert(s.clone()));
+    let minor = version.rsplit_once('.').map_or(version.as_str(), |(minor, _)| minor);
+    let official = PackageRepository {
+        url: format!("https://pkgs.k8s.io/core:/stable:/v{minor}/deb/"),
+        key_url: format!("https://pkgs.k8s.io/core:/stable:/v{minor}/deb/Release.key"),
+    };
+    let repository = package_repository.as_ref().or(provision.package_repository.as_ref());
+    let mut vars: IndexMap<String, serde_json::Value> = IndexMap::new();
+    let mut set = |name: &str, value: serde_json::Value| vars.insert(name.to_owned(), value);
+    set("cluster_name", json!(spec.name));
+    set("kubernetes_version", json!(version));
+    set("containerd_major", json!(containerd));
+    set("pod_cidr", json!(spec.network.pods));
+    set("service_cidr", json!(spec.network.services));
+    set("vpc_cidr", json!(spec.network.vpc));
+    set("vxlan_port", json!(spec.network.vxlan_port));
+    set("api_endpoint", json!(endpoint));
+    set("api_address", json!(api_address));
+    set("api_sans", json!(sans));
+    set("token_ttl", json!(format!("{}s", token_ttl.as_secs())));
+    set("package_repository", json!(repository.unwrap_or(&official)));
+    if repository.is_none() && *containerd == 2 {
+        set(
+            "containerd_repository",
+            json!({
+                "url": "https://download.docker.com/linux/ubuntu",
+                "suite": "noble",
+                "components": "stable",
+                "key_url": "https://download.docker.com/linux/ubuntu/gpg",
+            }),
+        );
+    }
+    set("image_registry", json!(image_registry.as_ref().or(provision.image_registry.as_ref()).cloned().unwrap_or_default()));
+    set("dns_servers", json!(spec.dns.servers));
+    set("metrics_server", json!(spec.addons.metrics_server));
+    set("pause_image", json!(versions.pause));
+    set("etcd_image", json!(versions.etcd));
+    set("coredns_image", json!(versions.coredns));
+    set("ignore_preflight_errors", json!([]));
+    set(
+        "node_identities",
+        json!(provision.machines.iter().map(|m| json!({"name": node_name(spec, m), "addresses": [m.private_address]})).collect::<Vec<_>>()),
+    );
+    for (name, value) in &provision.variables {
+        set(name, value.clone());
+    }
+    vars
+}
+
+fn host_variables(spec: &ClusterSpec, machine: &Machine) -> IndexMap<String, serde_json::Value> {
+    let pool: Option<&Pool> = std::iter::once(&spec.control_plane).chain(&spec.pools).find(|p| p.name == machine.pool);
+    let mut labels: IndexMap<String, String> = pool.map(|p| p.labels.clone()).unwrap_or_default();
+    labels.insert("kubewright.dev/pool".into(), machine.pool.clone());
+    if machine.pool != "control-plane" {
+        // kubelets may not give themselves this label; through the API it is what `kubectl get nodes` shows as ROLES.
+        labels.insert(format!("node-role.kubernetes.io/{}", machine.pool), String::new());
+    }
+    let mut annotations: IndexMap<String, String> = IndexMap::new();
+    if let Some(key) = machine.host_keys.first() {
+        annotations.insert("kubewright.dev/ssh-host-key".into(), key.clone());
+    }
+    let mut vars = IndexMap::new();
+    let mut set = |name: &str, value: serde_json::Value| vars.insert(name.to_owned(), value);
+    set("ansible_host", json!(machine.dial_address.clone().unwrap_or_else(|| machine.private_address.to_string())));
+    set("ansible_port", json!(machine.ssh_port));
+    set("ansible_user", json!(machine.user));
+    set("private_address", json!(machine.private_address));
+    set("pool", json!(machine.pool));
+    set("instance_type", json!(machine.instance_type));
+    set("node_name", json!(node_name(spec, machine)));
+    set("node_labels", json!(labels));
+    set("node_taints", json!(pool.map(|p| p.taints.clone()).unwrap_or_default()));
+    set("node_annotations", json!(annotations));
+    set("provider_id", json!(machine.provider_id.clone().unwrap_or_default()));
+    vars
+}
+
+/// On EC2 the private DNS name, as the AWS cloud controller needs it; elsewhere the machine's name.
+pub fn node_name(spec: &ClusterSpec, machine: &Machine) -> String {
+    match &spec.provider {
+        Provider::Aws(aws) => {
+            let dashed = machine.private_address.to_string().replace('.', "-");
+            if aws.region == "us-east-1" {
+                format!("ip-{dashed}.ec2.internal")
+            } else {
+                format!("ip-{dashed}.{}.compute.internal", aws.region)
+            }
+        }
+        Provider::Lab(_) | Provider::Static(_) => machine.name.clone(),
+    }
+}

@@ -1,0 +1,92 @@
+//! `plan`: what bootstrap would do. Sends no program that can write.
+
+use super::{Cluster, OpsError, playbooks};
+use crate::{
+    engine::RunOptions,
+    event::{Event, Events, Kind, Status},
+    infra::{Change, MachineState, Provision},
+};
+use tokio_util::sync::CancellationToken;
+
+/// What would be done.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// By the provider.
+    pub infra: Vec<Change>,
+    /// On hosts and in the cluster; not looked at while machines are missing.
+    pub hosts: Vec<HostChange>,
+    /// Some hosts could not be looked at.
+    pub failed: bool,
+}
+
+/// One task that would change something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostChange {
+    /// The host.
+    pub host: String,
+    /// The task's name.
+    pub task: String,
+    /// What the module says.
+    pub message: Option<String>,
+}
+
+impl Plan {
+    /// Nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.infra.is_empty() && self.hosts.is_empty()
+    }
+}
+
+/// Looks at the provider, then, where machines run, at hosts and cluster.
+pub async fn run(cluster: &Cluster, limit: Option<&str>, events: &Events, cancel: CancellationToken) -> Result<Plan, OpsError> {
+    let infra = cluster.provider.plan(&cluster.spec).await?;
+    let provision = cluster.provider.discover(&cluster.spec).await?;
+    let plan = Plan { infra, ..Plan::default() };
+    let wanted = 1 + cluster.spec.pools.iter().map(|p| p.count).sum::<u32>();
+    let running = provision.machines.iter().filter(|m| m.state == MachineState::Running).count();
+    if provision.machines.is_empty() || running < usize::try_from(wanted).unwrap_or(usize::MAX) {
+        return Ok(plan);
+    }
+    let seen = on_hosts(cluster, &provision, limit, events, cancel).await?;
+    Ok(Plan { infra: plan.infra, ..seen })
+}
+
+/// What the shipped playbooks would change on these machines and in their cluster.
+pub async fn on_hosts(
+    cluster: &Cluster,
+    provision: &Provision,
+    limit: Option<&str>,
+    events: &Events,
+    cancel: CancellationToken,
+) -> Result<Plan, OpsError> {
+    let options = RunOptions { check: true, diff: true, limit: limit.map(str::to_owned), ..RunOptions::default() };
+    let hosts = playbooks::cluster_hosts(cluster, provision, false);
+    let (tap, mut seen) = Events::channel();
+    let load = playbooks::load_options();
+    let site = [playbooks::shipped_source("playbooks/site.yml")];
+    let work = async {
+        let summary = playbooks::run(&site, &load, hosts, &options, &tap, cancel).await;
+        tap.close();
+        summary
+    };
+    // Whoever watches sees what the plan sees.
+    let copy = async {
+        let mut changes = Vec::new();
+        while let Some(event) = seen.recv().await {
+            changes.extend(change(&event));
+            events.emit(event.kind);
+        }
+        changes
+    };
+    let (summary, hosts) = tokio::join!(work, copy);
+    Ok(Plan { infra: Vec::new(), hosts, failed: !summary?.is_ok() })
+}
+
+fn change(event: &Event) -> Option<HostChange> {
+    match &event.kind {
+        Kind::TaskFinished { host, name, status: Status::Changed, message, .. } => {
+            Some(HostChange { host: host.clone(), task: name.clone(), message: message.clone() })
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,97 @@
+//! Running playbooks: the shipped ones on a cluster's machines, and people's own on whatever their inventory names.
+
+use super::{Cluster, OpsError, api_services::ApiServices, embedded, hosts, services::ClusterServices};
+use crate::{
+    engine::{self, LoginDefaults, Network, Run, RunOptions, RunSummary, Services},
+    event::Events,
+    infra::Provision,
+    inventory::Inventory,
+    playbook::{Files, LoadOptions, Playbook, PlaybookSource, load},
+    template::Templar,
+    text::Problems,
+};
+use std::{path::Path, sync::Arc};
+use tokio_util::sync::CancellationToken;
+
+/// Everything that a run needs besides the playbook.
+pub struct Hosts {
+    /// The hosts.
+    pub inventory: Inventory,
+    /// Ways to them.
+    pub connector: Arc<Network>,
+    /// The cluster's API, where there is a cluster.
+    pub services: Arc<dyn Services>,
+}
+
+/// The machines of a cluster. `booting`: they may just have been started.
+pub fn cluster_hosts(cluster: &Cluster, provision: &Provision, booting: bool) -> Hosts {
+    let connector = Arc::new(Network::new(hosts::dialled(&cluster.spec, provision, booting), LoginDefaults::default()));
+    let services = ApiServices {
+        services: ClusterServices::new(Arc::clone(&cluster.spec), cluster.state.clone()),
+        connector: Arc::clone(&connector),
+        control_planes: provision.machines.iter().filter(|m| m.pool == "control-plane").map(|m| m.name.clone()).collect(),
+    };
+    Hosts { inventory: hosts::inventory(&cluster.spec, provision), connector, services: Arc::new(services) }
+}
+
+/// Reads and checks playbooks; touches no host.
+pub fn read(sources: &[PlaybookSource], load_options: &LoadOptions) -> Result<Playbook, Problems> {
+    load(sources, load_options)
+}
+
+/// How files are found: on disk, and shipped ones in the binary.
+pub fn load_options() -> LoadOptions {
+    let templar = Arc::new(Templar::new());
+    LoadOptions { files: Arc::new(Files::new(&embedded::directories())), ..LoadOptions::new(templar) }
+}
+
+/// A shipped playbook: the file on disk where there is one (a source tree, an edited copy), else the binary's.
+pub fn shipped_source(path: &str) -> PlaybookSource {
+    if Path::new(path).exists() && Path::new("templates").exists() {
+        PlaybookSource::Path(path.into())
+    } else {
+        PlaybookSource::Embedded(path.to_owned())
+    }
+}
+
+/// One module on a pattern of hosts, as `ansible` does it.
+pub fn ad_hoc(pattern: &str, module: &str, arguments: &str, as_root: bool) -> PlaybookSource {
+    // JSON is YAML: quoting is right whatever the text holds.
+    let task = serde_json::json!({"name": arguments, module: {"cmd": arguments}, "changed_when": false});
+    let play = serde_json::json!([{"name": "run", "hosts": pattern, "gather_facts": false, "become": as_root, "tasks": [task]}]);
+    PlaybookSource::Text { name: "<run>".into(), text: play.to_string() }
+}
+
+/// Runs playbooks on hosts.
+pub async fn run(
+    sources: &[PlaybookSource],
+    load_options: &LoadOptions,
+    hosts: Hosts,
+    options: &RunOptions,
+    events: &Events,
+    cancel: CancellationToken,
+) -> Result<RunSummary, OpsError> {
+    let playbook = read(sources, load_options)?;
+    let run = Run {
+        load: load_options.clone(),
+        options: options.clone(),
+        connector: hosts.connector,
+        services: hosts.services,
+        events: events.clone(),
+        cancel,
+    };
+    Ok(engine::run(&playbook, hosts.inventory, run).await)
+}
+
+/// Runs a shipped playbook on a cluster's machines as they are.
+pub async fn shipped(
+    cluster: &Cluster,
+    path: &str,
+    options: &RunOptions,
+    events: &Events,
+    cancel: CancellationToken,
+) -> Result<RunSummary, OpsError> {
+    let provision = cluster.discover().await?;
+    let hosts = cluster_hosts(cluster, &provision, false);
+    run(&[shipped_source(path)], &load_options(), hosts, options, events, cancel).await
+}

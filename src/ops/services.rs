@@ -1,0 +1,216 @@
+//! The tasks of the shipped playbooks that need the Kubernetes API instead of a shell: the engine hands them here.
+
+use super::{
+    api::{self, Access, ApiError},
+    state::State,
+};
+use crate::{
+    cluster::{self, Desired, NodeIdentity},
+    connection::Connection,
+    event::Diff,
+    modules::TaskResult,
+    spec::ClusterSpec,
+};
+use indexmap::IndexMap;
+use minijinja::Value;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::Mutex;
+
+/// One cluster's API, opened when the first task needs it.
+pub struct ClusterServices {
+    spec: Arc<ClusterSpec>,
+    state: State,
+    access: Mutex<Option<Access>>,
+}
+
+/// One task that needs the API.
+pub struct KubeTask<'a> {
+    /// Which: `config`, `token`, `node`, `rollout`, `spread`, `csr`, `apply`.
+    pub action: &'a str,
+    /// Its arguments, coerced by the module.
+    pub args: &'a IndexMap<String, Value>,
+    /// Nothing may be written.
+    pub check: bool,
+}
+
+impl ClusterServices {
+    /// Services of a cluster; dials nothing.
+    pub fn new(spec: Arc<ClusterSpec>, state: State) -> Self {
+        Self { spec, state, access: Mutex::new(None) }
+    }
+
+    /// Runs one task through the given control plane.
+    pub async fn run(&self, host: &str, control_plane: &Arc<dyn Connection>, task: &KubeTask<'_>) -> TaskResult {
+        let access = match self.access(host, control_plane, task).await {
+            Ok(access) => access,
+            // In a plan, a cluster that is not there yet is what the plan is about.
+            Err(ApiError::NotInitialised { .. }) if task.check => return planned(task),
+            Err(error) => return TaskResult::failure(error.to_string()),
+        };
+        let result = match task.action {
+            "config" => config(&access),
+            "token" => self.token(&access, task).await,
+            "node" => node(&access, task).await,
+            "rollout" => rollout(&access, task).await,
+            "spread" => spread(&access, task).await,
+            "csr" => csr(&access, task).await,
+            "apply" => apply(&access, task).await,
+            other => Ok(TaskResult::failure(format!("no such action on the cluster: {other}"))),
+        };
+        result.unwrap_or_else(|e| TaskResult::failure(e.to_string()))
+    }
+
+    async fn access(&self, host: &str, control_plane: &Arc<dyn Connection>, task: &KubeTask<'_>) -> Result<Access, ApiError> {
+        let mut slot = self.access.lock().await;
+        if let Some(access) = slot.as_ref() {
+            return Ok(access.clone());
+        }
+        let name = text(task, "client_name").unwrap_or_else(|| super::OPERATOR.to_owned());
+        let group = text(task, "group").unwrap_or_else(|| super::OPERATOR_GROUP.to_owned());
+        let access = api::access(&self.spec, &self.state, host, control_plane, &name, &group).await?;
+        *slot = Some(access.clone());
+        Ok(access)
+    }
+
+    async fn token(&self, access: &Access, task: &KubeTask<'_>) -> Result<TaskResult, cluster::ClusterError> {
+        let description = text(task, "description").unwrap_or_else(|| "kubewright".to_owned());
+        if text(task, "state").as_deref() == Some("absent") {
+            let revoked = match text(task, "token_id") {
+                Some(_) if task.check => 1,
+                Some(id) => u32::from(cluster::revoke_token(&access.client, &id).await?),
+                None => cluster::revoke_described(&access.client, &description, task.check).await?,
+            };
+            return Ok(TaskResult { changed: revoked > 0, ..TaskResult::ok(format!("{revoked} revoked")) });
+        }
+        let mut fields = IndexMap::from([("ca_cert_hashes".to_owned(), Value::from(vec![cluster::ca_hash(&access.credentials.ca)?]))]);
+        if task.check {
+            fields.insert("token".into(), Value::from(PLANNED_TOKEN));
+        } else {
+            let ttl = text(task, "ttl").and_then(|t| humantime::parse_duration(&t).ok()).unwrap_or(self.spec.kubernetes.token_ttl);
+            let token = cluster::create_token(&access.client, ttl, &description).await?;
+            fields.insert("token_id".into(), token.id.into());
+            fields.insert("token".into(), token.token.expose().as_str().into());
+        }
+        // Made for one join and revoked after it: no lasting change of the cluster.
+        Ok(TaskResult { fields, ..TaskResult::ok("join token made") })
+    }
+}
+
+/// Stands in a plan for the hash of a CA that does not exist yet.
+const UNKNOWN_HASH: &str = "sha256:known-after-init";
+
+/// Stands in a plan for a token: a plan makes none.
+const PLANNED_TOKEN: &str = "made-when-joining";
+
+/// What a plan says of a task on a cluster that does not exist yet.
+fn planned(task: &KubeTask<'_>) -> TaskResult {
+    let fields = match task.action {
+        "config" => IndexMap::from([("ca_cert_hash".to_owned(), Value::from(UNKNOWN_HASH))]),
+        "token" => IndexMap::from([
+            ("ca_cert_hashes".to_owned(), Value::from(vec![UNKNOWN_HASH])),
+            ("token".to_owned(), Value::from(PLANNED_TOKEN)),
+        ]),
+        _ => IndexMap::new(),
+    };
+    TaskResult { changed: true, fields, ..TaskResult::ok("once the control plane is initialised") }
+}
+
+fn config(access: &Access) -> Result<TaskResult, cluster::ClusterError> {
+    let hash = cluster::ca_hash(&access.credentials.ca)?;
+    let fields = IndexMap::from([("made".to_owned(), Value::from(access.made)), ("ca_cert_hash".to_owned(), hash.into())]);
+    Ok(TaskResult { fields, ..TaskResult::ok(if access.made { "client certificate made" } else { "client certificate is valid" }) })
+}
+
+async fn node(access: &Access, task: &KubeTask<'_>) -> Result<TaskResult, cluster::ClusterError> {
+    let name = text(task, "name").unwrap_or_default();
+    let within = Duration::from_secs(number(task, "wait").unwrap_or(0));
+    let api: ::kube::Api<k8s_openapi::api::core::v1::Node> = ::kube::Api::all(access.client.clone());
+    if task.check && matches!(api.get_opt(&name).await, Ok(None)) {
+        return Ok(TaskResult { changed: true, ..TaskResult::ok(format!("node {name} would join")) });
+    }
+    if !within.is_zero() && !task.check {
+        cluster::wait_node_ready(&access.client, &name, within).await?;
+    }
+    let desired = Desired { labels: map(task, "labels"), annotations: map(task, "annotations"), taints: list(task, "taints") };
+    let change = cluster::ensure_node(&access.client, &name, &desired, task.check).await?;
+    let diff = change.details.iter().map(|d| Diff { subject: format!("node {name}"), before: String::new(), after: d.clone() }).collect();
+    Ok(TaskResult { changed: !change.details.is_empty(), diff, ..TaskResult::ok(change.details.join(", ")) })
+}
+
+async fn rollout(access: &Access, task: &KubeTask<'_>) -> Result<TaskResult, cluster::ClusterError> {
+    let (kind, namespace, name) = object(task);
+    if task.check {
+        return Ok(TaskResult::ok("a plan does not wait"));
+    }
+    let within = Duration::from_secs(number(task, "wait").unwrap_or(180));
+    cluster::wait_rollout(&access.client, &kind, &namespace, &name, within).await?;
+    Ok(TaskResult::ok(format!("{kind} {namespace}/{name} is complete")))
+}
+
+async fn spread(access: &Access, task: &KubeTask<'_>) -> Result<TaskResult, cluster::ClusterError> {
+    let (_, namespace, name) = object(task);
+    let nodes = usize::try_from(number(task, "nodes").unwrap_or(2)).unwrap_or(2);
+    let moved = cluster::spread(&access.client, &namespace, &name, nodes, task.check, Duration::from_secs(120)).await?;
+    Ok(TaskResult { changed: moved > 0, ..TaskResult::ok(format!("{moved} pods moved")) })
+}
+
+async fn csr(access: &Access, task: &KubeTask<'_>) -> Result<TaskResult, cluster::ClusterError> {
+    let nodes: Vec<NodeIdentity> = task
+        .args
+        .get("nodes")
+        .and_then(|v| v.try_iter().ok())
+        .into_iter()
+        .flatten()
+        .map(|v| NodeIdentity {
+            name: v.get_attr("name").ok().and_then(|n| n.as_str().map(str::to_owned)).unwrap_or_default(),
+            addresses: v
+                .get_attr("addresses")
+                .ok()
+                .and_then(|a| a.try_iter().ok().map(|i| i.filter_map(|a| a.as_str().and_then(|s| s.parse().ok())).collect()))
+                .unwrap_or_default(),
+        })
+        .collect();
+    let approved = cluster::approve_serving_certificates(&access.client, &nodes, task.check).await?;
+    Ok(TaskResult { changed: approved > 0, ..TaskResult::ok(format!("{approved} approved")) })
+}
+
+async fn apply(access: &Access, task: &KubeTask<'_>) -> Result<TaskResult, cluster::ClusterError> {
+    let manifest = text(task, "manifest").unwrap_or_default();
+    let manager = text(task, "field_manager").unwrap_or_else(|| "kubewright".to_owned());
+    let applied = match crate::kube::documents(&manifest) {
+        Ok(documents) => crate::kube::apply(&access.client, &documents, &manager, task.check).await,
+        Err(error) => Err(error),
+    };
+    match applied {
+        Ok(applied) => {
+            let changed: Vec<String> = applied.iter().filter(|a| a.changed).map(crate::kube::Applied::subject).collect();
+            let diff = applied.into_iter().filter_map(|a| a.diff).collect();
+            Ok(TaskResult { changed: !changed.is_empty(), diff, ..TaskResult::ok(changed.join(", ")) })
+        }
+        Err(error) => Ok(TaskResult::failure(error.to_string())),
+    }
+}
+
+fn text(task: &KubeTask<'_>, name: &str) -> Option<String> {
+    let value = task.args.get(name)?;
+    (!value.is_undefined() && !value.is_none()).then(|| value.to_string())
+}
+
+fn number(task: &KubeTask<'_>, name: &str) -> Option<u64> {
+    text(task, name)?.parse().ok()
+}
+
+fn object(task: &KubeTask<'_>) -> (String, String, String) {
+    let get = |name: &str, default: &str| text(task, name).unwrap_or_else(|| default.to_owned());
+    (get("kind", "Deployment"), get("namespace", "default"), get("name", ""))
+}
+
+fn map(task: &KubeTask<'_>, name: &str) -> IndexMap<String, String> {
+    let Some(value) = task.args.get(name) else { return IndexMap::new() };
+    let keys = value.try_iter().into_iter().flatten();
+    keys.filter_map(|k| Some((k.as_str()?.to_owned(), value.get_item(&k).ok()?.to_string()))).collect()
+}
+
+fn list(task: &KubeTask<'_>, name: &str) -> Vec<String> {
+    task.args.get(name).and_then(|v| v.try_iter().ok()).into_iter().flatten().map(|v| v.to_string()).collect()
+}

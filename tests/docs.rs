@@ -1,0 +1,71 @@
+//! Documentation that cannot drift: the command-line reference is generated, links point at something, examples are valid.
+
+use std::{fmt::Write as _, fs, path::Path};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn reference() -> String {
+    let mut out =
+        String::from("# Command line\n\nGenerated from the program's own help; `UPDATE_DOCS=1 cargo test --test docs` writes it anew.\n");
+    let mut command = kubewright::cli::command().term_width(100);
+    command.build();
+    section(&mut command, &mut out);
+    out
+}
+
+fn section(command: &mut clap::Command, out: &mut String) {
+    let name = command.get_bin_name().unwrap_or("kubewright").to_owned();
+    let help = command.render_long_help().to_string();
+    let text: Vec<&str> = help.lines().map(str::trim_end).collect();
+    write!(out, "\n## `{name}`\n\n```\n{}\n```\n", text.join("\n").trim_end()).expect("writing to a String");
+    for below in command.get_subcommands_mut().filter(|c| c.get_name() != "help") {
+        section(below, out);
+    }
+}
+
+#[test]
+fn the_reference_is_what_the_program_says() {
+    let path = root().join("docs/cli.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, reference()).expect("docs/cli.md can be written");
+    }
+    let written = fs::read_to_string(&path).expect("docs/cli.md");
+    assert_eq!(written, reference(), "run UPDATE_DOCS=1 cargo test --test docs");
+}
+
+#[test]
+fn links_between_documents_point_at_something() {
+    let mut broken = Vec::new();
+    let docs = fs::read_dir(root().join("docs")).expect("docs").flatten().map(|e| e.path());
+    for file in docs.chain([root().join("README.md")]).filter(|p| p.extension().is_some_and(|e| e == "md")) {
+        let text = fs::read_to_string(&file).expect("a document");
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let target = link.split('#').next().unwrap_or_default();
+            let local = !target.is_empty() && !target.contains("://");
+            if local && !file.parent().expect("a directory").join(target).exists() {
+                broken.push(format!("{}: {link}", file.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:?}");
+}
+
+#[test]
+fn every_example_inventory_is_valid() {
+    for name in ["lab", "dev", "stage", "prod"] {
+        let loaded = kubewright::spec::load(&root().join("inventories").join(name));
+        assert!(loaded.is_ok(), "inventories/{name}: {}", loaded.err().map(|p| p.to_string()).unwrap_or_default());
+    }
+}
+
+#[test]
+fn the_shipped_playbooks_load() {
+    use kubewright::ops::playbooks;
+    for name in ["site", "reset"] {
+        let source = kubewright::playbook::PlaybookSource::Embedded(format!("playbooks/{name}.yml"));
+        let read = playbooks::read(&[source], &playbooks::load_options());
+        assert!(read.is_ok(), "{name}: {}", read.err().map(|p| p.to_string()).unwrap_or_default());
+    }
+}

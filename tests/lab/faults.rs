@@ -1,0 +1,96 @@
+//! What breaks, and what the program must say of it.
+
+use super::support::Lab;
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+/// Waits until a condition of the lab is true; a deadline is a failure that says what was waited for.
+pub fn wait(what: &str, within: Duration, mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < within, "{what} did not happen within {within:?}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// UDP 4789 is no longer let into worker-2.
+pub fn vxlan_rule(lab: &Lab) {
+    lab.inside("worker-2", "nft insert rule inet kubewright_sg ingress udp dport 4789 drop");
+    let report = super::report(lab, 5);
+    let red = super::failed(&report).join("\n");
+    assert!(red.contains("worker-2") && red.contains("worker-1"), "the pair is named: {red}");
+    let plan = lab.run(&["plan"]).expect(3).stdout();
+    assert!(plan.contains("worker-2") && plan.contains("rule"), "the plan names the rule: {plan}");
+    lab.run(&["bootstrap", "--yes", "--no-verify"]).expect(0);
+    assert_eq!(super::failed(&super::report(lab, 0)), Vec::<String>::new(), "mended by bootstrap");
+}
+
+/// `reboot` inside a machine is a reboot.
+pub fn reboot(lab: &Lab) {
+    let started = |lab: &Lab| lab.inside("worker-3", "cut -d' ' -f22 /proc/1/stat");
+    let before = started(lab);
+    lab.inside("worker-3", "systemctl reboot || true");
+    let container = lab.container("worker-3");
+    wait("worker-3 is back with a new PID 1", Duration::from_secs(60), || {
+        let out = std::process::Command::new("docker").args(["exec", &container, "cut", "-d ", "-f22", "/proc/1/stat"]).output();
+        out.is_ok_and(|o| o.status.success() && String::from_utf8_lossy(&o.stdout) != before)
+    });
+    lab.run(&["bootstrap", "--yes", "--no-verify"]).expect(0);
+    assert_eq!(super::failed(&super::report(lab, 0)), Vec::<String>::new());
+}
+
+/// A worker whose container is paused answers nothing: the others finish, it is named, the exit code is 4.
+pub fn stopped_worker(lab: &Lab) {
+    let container = lab.container("worker-2");
+    super::docker(&["pause", &container]);
+    lab.inside("worker-1", "sysctl -w net.ipv4.ip_forward=0");
+    let begun = Instant::now();
+    let run = lab.run(&["playbook", "playbooks/prerequisites.yml", "--format", "json"]);
+    super::docker(&["unpause", &container]);
+    let run = run.expect(4);
+    assert!(begun.elapsed() < Duration::from_secs(60), "it ends soon: {:?}", begun.elapsed());
+    assert_eq!(run.changed().iter().map(|(h, _)| h.as_str()).collect::<Vec<_>>(), ["worker-1"], "worker-1 was mended meanwhile");
+    let lost = run.events().into_iter().find(|e| e["event"] == "host_lost").expect("worker-2 is reported");
+    assert_eq!(lost["host"], "worker-2", "{lost}");
+}
+
+/// Each ends soon, with one clear cause, and touches nothing.
+pub fn access(lab: &Lab) {
+    let file = lab.inventory().join("cluster.yaml");
+    let good = fs::read_to_string(&file).expect("cluster.yaml");
+    let cases = [
+        ("wrong user", format!("{good}access: {{user: nobody-of-that-name}}\n"), "authentication as nobody-of-that-name refused"),
+        ("wrong key", format!("{good}access: {{key: other/id_ed25519}}\n"), "authentication as ubuntu refused"),
+    ];
+    let keygen = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg({
+            fs::create_dir_all(lab.inventory().join("other")).expect("a directory");
+            lab.inventory().join("other/id_ed25519")
+        })
+        .status()
+        .expect("ssh-keygen");
+    assert!(keygen.success());
+    for (name, text, expected) in cases {
+        fs::write(&file, text).expect("cluster.yaml");
+        let begun = Instant::now();
+        let run = lab.run(&["ssh", "worker-1", "true"]);
+        assert_eq!(run.code(), 4, "{name}: {}", run.stderr());
+        assert!(run.stderr().replace("\n  │ ", " ").contains(expected), "{name}: {}", run.stderr());
+        assert!(begun.elapsed() < Duration::from_secs(30), "{name} took {:?}", begun.elapsed());
+    }
+    fs::write(&file, format!("{good}pods: {{}}\nnetwork: {{pods: 172.30.0.0/16}}\n")).expect("cluster.yaml");
+    let run = lab.run(&["bootstrap", "--yes"]).expect(2);
+    assert!(run.stderr().contains("cluster.yaml:"), "{}", run.stderr());
+    fs::write(&file, &good).expect("cluster.yaml");
+    // The machine shows another host key than the provider knows: never accepted, never retried.
+    lab.inside("worker-1", "cp -a /etc/ssh /root/ssh-backup && rm /etc/ssh/ssh_host_ed25519_key* && ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key && systemctl restart ssh");
+    let begun = Instant::now();
+    let run = lab.run(&["ssh", "worker-1", "true"]).expect(4);
+    assert!(run.stderr().contains("host key mismatch"), "{}", run.stderr());
+    assert!(begun.elapsed() < Duration::from_secs(15), "no retry: {:?}", begun.elapsed());
+    lab.inside("worker-1", "cp -a /root/ssh-backup/. /etc/ssh/ && rm -rf /root/ssh-backup && systemctl restart ssh");
+    lab.run(&["ssh", "worker-1", "true"]).expect(0);
+}

@@ -1,0 +1,160 @@
+//! End-to-end: the real program, a real lab, a real kubeadm cluster. One lab serves the whole walk; a lab that cannot be
+//! made is a failure, never a skip. The order of the steps is the order of a cluster's life.
+
+mod faults;
+mod kill;
+mod support;
+
+use serde_json::Value;
+use std::{fs, os::unix::fs::PermissionsExt as _, time::Instant};
+use support::{Lab, docker, files};
+
+const CLUSTER: &str = "\
+cluster: e2e
+provider: lab
+network: {vpc: 172.30.0.0/16}
+addons: {metrics_server: true}
+";
+
+fn report(lab: &Lab, code: i32) -> Value {
+    let run = lab.run(&["verify", "--format", "json"]).expect(code);
+    serde_json::from_str(&run.stdout()).expect("verify --format json prints one JSON document")
+}
+
+fn failed(report: &Value) -> Vec<String> {
+    let checks = report["checks"].as_array().expect("checks");
+    checks
+        .iter()
+        .filter(|c| c["status"] != "passed")
+        .map(|c| format!("{} {} {}: {}", c["id"], c["status"], c["subject"], c["observed"]))
+        .collect()
+}
+
+/// One step of the walk, with its name and time in the output.
+fn step(name: &str, work: impl FnOnce()) {
+    eprintln!("=== {name}");
+    let begun = Instant::now();
+    work();
+    eprintln!("=== {name}: {:.1} s", begun.elapsed().as_secs_f64());
+}
+
+#[test]
+fn a_clusters_life() {
+    let lab = Lab::new(CLUSTER);
+    step("plan of nothing says what would be made", || {
+        let run = lab.run(&["plan"]).expect(3);
+        assert!(run.stdout().contains("worker-3"), "{}", run.stdout());
+        assert_eq!(lab.leftovers(), "", "a plan makes nothing");
+    });
+    step("bootstrap: four nodes Ready, report green", || {
+        lab.run(&["bootstrap", "--yes", "--format", "json"]).expect(0);
+        let report = report(&lab, 0);
+        assert_eq!(failed(&report), Vec::<String>::new());
+        let nodes = docker(&[
+            "exec",
+            &lab.container("control-plane-1"),
+            "kubectl",
+            "--kubeconfig",
+            "/etc/kubernetes/admin.conf",
+            "get",
+            "nodes",
+            "--no-headers",
+        ]);
+        assert_eq!(nodes.lines().filter(|l| l.split_whitespace().nth(1) == Some("Ready")).count(), 4, "{nodes}");
+    });
+    step("no secret in logs, world-readable files or on the hosts' command lines", || no_secrets(&lab));
+    step("no Python on the nodes", || {
+        assert_eq!(lab.inside("worker-1", "ls /usr/bin | grep -c ^python || true").trim(), "0");
+    });
+    step("a second bootstrap changes nothing and restarts nothing", || second_run(&lab));
+    step("drift of one sysctl is found and mended, and nothing else", || {
+        lab.inside("worker-2", "sysctl -w net.ipv4.ip_forward=0");
+        let plan = lab.run(&["plan", "--format", "json"]).expect(3).changed();
+        assert_eq!(plan.iter().map(|(h, _)| h.as_str()).collect::<Vec<_>>(), ["worker-2"], "{plan:?}");
+        assert_eq!(lab.inside("worker-2", "cat /proc/sys/net/ipv4/ip_forward").trim(), "0", "a plan writes nothing");
+        let done = lab.run(&["bootstrap", "--yes", "--no-verify", "--format", "json"]).expect(0).changed();
+        assert_eq!(done, plan, "bootstrap does what the plan said");
+        assert_eq!(lab.inside("worker-2", "cat /proc/sys/net/ipv4/ip_forward").trim(), "1");
+    });
+    step("without any local state: verify, plan, kubectl", || {
+        fs::remove_dir_all(lab.state()).expect("the state directory");
+        assert_eq!(failed(&report(&lab, 0)), Vec::<String>::new());
+        lab.run(&["plan"]).expect(0);
+        let pods = lab.run(&["kubectl", "--", "get", "pods", "-A", "-o", "name"]).expect(0).stdout();
+        assert!(pods.contains("kube-flannel"), "{pods}");
+    });
+    step("metrics-server answers", || {
+        let top = lab.run(&["kubectl", "--", "get", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes"]);
+        assert!(top.stdout().contains("\"worker-1\""), "{}{}", top.stdout(), top.stderr());
+    });
+    step("run, ssh, playbook", || {
+        let run = lab.run(&["run", "workers", "--", "hostname"]).expect(0);
+        let text = format!("{}{}", run.stdout(), run.stderr());
+        assert!(["worker-1", "worker-2", "worker-3"].iter().all(|w| text.contains(w)), "{text}");
+        assert_eq!(lab.run(&["ssh", "worker-1", "hostname"]).expect(0).stdout().trim(), "worker-1");
+        assert_eq!(lab.run(&["ssh", "worker-1", "exit", "7"]).code(), 7);
+    });
+    step("a missing VXLAN rule makes the report red and names the nodes", || faults::vxlan_rule(&lab));
+    step("a node survives a reboot", || faults::reboot(&lab));
+    step("one worker stopped: the others finish, the report names it", || faults::stopped_worker(&lab));
+    step("wrong keys, wrong user, wrong host key", || faults::access(&lab));
+    step("destroy leaves nothing", || {
+        lab.run(&["destroy", "--yes"]).expect(0);
+        assert_eq!(lab.leftovers(), "");
+        assert!(!lab.state().join("kubewright/e2e").exists(), "its local state is gone too");
+    });
+}
+
+#[test]
+fn killed_at_every_phase_boundary() {
+    kill::chained_walk();
+}
+
+fn second_run(lab: &Lab) {
+    let facts = |lab: &Lab| {
+        let units = "systemctl show -p ActiveEnterTimestampMonotonic containerd kubelet";
+        let nodes = ["control-plane-1", "worker-1", "worker-2", "worker-3"].map(|n| lab.inside(n, units)).join("");
+        let pods = lab.inside("control-plane-1", "kubectl --kubeconfig /etc/kubernetes/admin.conf get pods -A -o jsonpath='{range .items[*]}{.metadata.uid} {.status.containerStatuses[*].restartCount}{\"\\n\"}{end}'");
+        (nodes, pods)
+    };
+    let before = facts(lab);
+    let run = lab.run(&["bootstrap", "--yes", "--no-verify", "--format", "json"]).expect(0);
+    assert_eq!(run.changed(), Vec::<(String, String)>::new());
+    let recap = run.events().into_iter().find(|e| e["event"] == "recap").expect("a recap");
+    for host in recap["hosts"].as_array().expect("hosts") {
+        assert_eq!((&host[1]["changed"], &host[1]["failed"]), (&Value::from(0), &Value::from(0)), "{host}");
+    }
+    assert_eq!(facts(lab), before, "no service and no pod was restarted");
+    lab.run(&["plan"]).expect(0);
+}
+
+/// After a bootstrap: no token, key or certificate key where others could read it.
+fn no_secrets(lab: &Lab) {
+    let kubeconfig = fs::read_to_string(lab.state().join("kubewright/e2e/kubeconfig")).expect("the cached kubeconfig");
+    let key = kubeconfig.lines().find(|l| l.contains("client-key-data")).expect("a key").split(':').nth(1).unwrap_or_default();
+    let key = key.trim().trim_matches(|c| c == '"' || c == ',').to_owned();
+    assert!(key.len() > 100);
+    for path in files(&lab.state()).into_iter().chain(files(&lab.inventory())) {
+        let mode = fs::metadata(&path).expect("metadata").permissions().mode() & 0o777;
+        let text = String::from_utf8_lossy(&fs::read(&path).expect("a file of ours")).into_owned();
+        let secret = text.contains(&key) || text.contains("PRIVATE KEY");
+        assert!(!secret || mode == 0o600, "{} holds a private key and has mode {mode:o}", path.display());
+        if path.to_string_lossy().contains("/logs/") {
+            assert!(!secret, "{} holds a private key", path.display());
+            assert!(!has_token(&text), "{} holds a join token", path.display());
+        }
+    }
+    let tokens = lab.inside("control-plane-1", "kubectl --kubeconfig /etc/kubernetes/admin.conf -n kube-system get secret --field-selector type=bootstrap.kubernetes.io/token -o name");
+    assert_eq!(tokens.trim(), "", "join tokens are revoked");
+    for node in ["control-plane-1", "worker-1"] {
+        let left = lab.inside(node, "find /tmp /run /dev/shm /root /home -name '*kubewright*' -o -name 'kw-*' 2>/dev/null | head; grep -rlE '[a-z0-9]{6}\\.[a-z0-9]{16}' /tmp /root /home /etc/kubernetes/*.yaml 2>/dev/null || true");
+        assert_eq!(left.trim(), "", "nothing is left behind on {node}");
+    }
+}
+
+/// `[a-z0-9]{6}.[a-z0-9]{16}`, the form of a bootstrap token, as a word of its own.
+fn has_token(text: &str) -> bool {
+    let word = |s: &str| s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '.')
+        .any(|w| w.split_once('.').is_some_and(|(a, b)| a.len() == 6 && b.len() == 16 && word(a) && word(b)))
+}

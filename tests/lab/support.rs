@@ -1,0 +1,171 @@
+//! Runs the real program against a real lab and looks at what it did.
+
+use serde_json::Value;
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+/// A lab of its own: inventory directory, state directory, everything in a temporary place.
+pub struct Lab {
+    dir: tempfile::TempDir,
+    /// Name of the cluster.
+    pub name: String,
+}
+
+impl Lab {
+    /// A lab with this `cluster.yaml` (its name is taken from it). Nothing is started yet.
+    pub fn new(cluster_yaml: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        fs::create_dir(dir.path().join("inventory")).expect("an inventory directory");
+        fs::write(dir.path().join("inventory/cluster.yaml"), cluster_yaml).expect("cluster.yaml");
+        let name = cluster_yaml.lines().find_map(|l| l.strip_prefix("cluster: ")).expect("a name").trim().to_owned();
+        Self { dir, name }
+    }
+
+    /// The inventory's directory.
+    pub fn inventory(&self) -> PathBuf {
+        self.dir.path().join("inventory")
+    }
+
+    /// The tool's local state.
+    pub fn state(&self) -> PathBuf {
+        self.dir.path().join("state")
+    }
+
+    /// A command of the program for this lab, without a terminal.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kubewright"));
+        command.args(args).env("KUBEWRIGHT_INVENTORY", self.inventory()).env("XDG_STATE_HOME", self.state());
+        command.env_remove("SSH_AUTH_SOCK").stdin(Stdio::null());
+        command
+    }
+
+    /// Runs it to its end.
+    pub fn run(&self, args: &[&str]) -> Run {
+        let begun = Instant::now();
+        let output = self.command(args).output().expect("the program starts");
+        let run = Run { args: args.join(" "), elapsed: begun.elapsed(), output };
+        eprintln!("--- kubewright {} → {} in {:.1} s", run.args, run.code(), run.elapsed.as_secs_f64());
+        run
+    }
+
+    /// Starts it with JSON events and kills it (-9) at the first event for which `when` is true.
+    /// Returns whether that happened: `false`, it ended before.
+    pub fn kill_when(&self, args: &[&str], mut when: impl FnMut(&Value) -> bool) -> bool {
+        let mut child =
+            self.command(args).args(["--format", "json"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
+        let stdout = child.stdout.take().expect("its output");
+        for line in BufReader::new(stdout).lines() {
+            let event: Value = serde_json::from_str(&line.expect("a line")).unwrap_or_default();
+            if when(&event) {
+                child.kill().expect("it can be killed");
+                child.wait().expect("it ends");
+                return true;
+            }
+        }
+        child.wait().expect("it ends");
+        false
+    }
+
+    /// Name of a machine's container.
+    pub fn container(&self, node: &str) -> String {
+        let filter = format!("label=kubewright.dev/cluster={}", self.name);
+        let output =
+            docker(&["ps", "-a", "--filter", &filter, "--filter", &format!("label=kubewright.dev/node={node}"), "--format", "{{.Names}}"]);
+        let name = output.trim().to_owned();
+        assert!(!name.is_empty(), "no container for {node}");
+        name
+    }
+
+    /// Runs a command inside a machine, behind the tool's back.
+    pub fn inside(&self, node: &str, command: &str) -> String {
+        docker(&["exec", &self.container(node), "sh", "-c", command])
+    }
+
+    /// Everything of this lab that Docker knows: containers, networks, volumes.
+    pub fn leftovers(&self) -> String {
+        let filter = format!("label=kubewright.dev/cluster={}", self.name);
+        let containers = docker(&["ps", "-aq", "--filter", &filter]);
+        let networks = docker(&["network", "ls", "-q", "--filter", &filter]);
+        let volumes = docker(&["volume", "ls", "-q", "--filter", &filter]);
+        format!("{containers}{networks}{volumes}").trim().to_owned()
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let output = self.command(&["destroy", "--yes"]).output().expect("destroy starts");
+        if !output.status.success() && !std::thread::panicking() {
+            panic!("destroy failed: {}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+}
+
+/// What a command did.
+pub struct Run {
+    args: String,
+    /// How long it took.
+    pub elapsed: Duration,
+    output: Output,
+}
+
+impl Run {
+    /// Its exit code.
+    pub fn code(&self) -> i32 {
+        self.output.status.code().unwrap_or(-1)
+    }
+
+    /// Standard output.
+    pub fn stdout(&self) -> String {
+        String::from_utf8_lossy(&self.output.stdout).into_owned()
+    }
+
+    /// Standard error.
+    pub fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.output.stderr).into_owned()
+    }
+
+    /// Demands an exit code, and shows everything where it is another.
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code(), code, "kubewright {}\nstdout:\n{}\nstderr:\n{}", self.args, self.stdout(), self.stderr());
+        self
+    }
+
+    /// The JSON events on standard output.
+    pub fn events(&self) -> Vec<Value> {
+        self.stdout().lines().filter_map(|l| serde_json::from_str(l).ok()).collect()
+    }
+
+    /// `(host, task name)` of everything that changed something, from JSON events.
+    pub fn changed(&self) -> Vec<(String, String)> {
+        let text = |e: &Value, key: &str| e[key].as_str().unwrap_or_default().to_owned();
+        self.events()
+            .iter()
+            .filter(|e| e["event"] == "task_finished" && e["status"] == "changed")
+            .map(|e| (text(e, "host"), text(e, "name")))
+            .collect()
+    }
+}
+
+/// Runs docker and demands that it works.
+#[track_caller]
+pub fn docker(args: &[&str]) -> String {
+    let output = Command::new("docker").args(args).output().expect("docker is installed by `make engine`");
+    assert!(output.status.success(), "docker {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Every file below a directory.
+pub fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut out = Vec::new();
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() { out.extend(files(&path)) } else { out.push(path) }
+    }
+    out
+}
