@@ -154,10 +154,12 @@ fn cluster_variables(spec: &ClusterSpec, provision: &Provision) -> IndexMap<Stri
     set("image_registry", json!(image_registry.as_ref().or(provision.image_registry.as_ref()).cloned().unwrap_or_default()));
     set("dns_servers", json!(spec.dns.servers));
     set("metrics_server", json!(spec.addons.metrics_server));
-    set("pause_image", json!(versions.pause));
-    set("etcd_image", json!(versions.etcd));
-    set("coredns_image", json!(versions.coredns));
-    set("ignore_preflight_errors", json!([]));
+    set("pause_image", json!(format!("registry.k8s.io/pause:{}", versions.pause)));
+    set("etcd_image", json!(format!("registry.k8s.io/etcd:{}", versions.etcd)));
+    set("coredns_image", json!(format!("registry.k8s.io/coredns/coredns:{}", versions.coredns)));
+    // cgroup v1 is a fact of a lab's host; kubelet is told to accept it, and kubeadm's check of it is the only one skipped.
+    let cgroup_v1 = provision.variables.get("lab_cgroup_v1") == Some(&json!(true));
+    set("ignore_preflight_errors", if cgroup_v1 { json!(["SystemVerification"]) } else { json!([]) });
     set(
         "node_identities",
         json!(provision.machines.iter().map(|m| json!({"name": node_name(spec, m), "addresses": [m.private_address]})).collect::<Vec<_>>()),

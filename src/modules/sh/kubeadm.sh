@@ -72,6 +72,12 @@ kw_crashing() {
 		printf 'containerd is not running: %s' "${kw_line:-see journalctl -u containerd}"
 		return 0
 	fi
+	# The same refusal of containerd again and again: a sandbox image that does not exist, a runtime that cannot start.
+	kw_list=$(journalctl -u kubelet --since "@$kw_begun" -o cat --no-pager -n 400 2>/dev/null | grep 'RunPodSandbox from runtime service failed') || kw_list=''
+	if [ "$(printf '%s\n' "$kw_list" | grep -c .)" -ge 8 ]; then
+		printf 'containerd cannot start pods: %s' "$(printf '%s\n' "$kw_list" | tail -n 1 | sed 's/.*err=//')"
+		return 0
+	fi
 	# A container's log files are numbered by its restarts.
 	for kw_xf in "${KW_ROOT-}"/var/log/pods/kube-system_etcd-*/*/[3-9].log "${KW_ROOT-}"/var/log/pods/kube-system_kube-*/*/[3-9].log; do
 		if [ -s "$kw_xf" ] && [ "$kw_xf" -nt "$kw_marker" ]; then
