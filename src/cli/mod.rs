@@ -10,7 +10,6 @@ mod global;
 mod inventory;
 mod kubeconfig;
 mod kubectl;
-mod list;
 mod plan;
 mod playbook;
 mod reset;

@@ -105,13 +105,13 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
         report::err(&text);
         if args.list_hosts {
             let (hosts, _) = args.connect.hosts(args.playbooks.first()).await?;
-            report::out(&super::list::list_hosts(&playbook, &hosts.inventory, args.connect.limit.as_deref())?);
+            report::out(&crate::playbook::list_hosts(&playbook, &hosts.inventory, args.connect.limit.as_deref())?);
         }
         if args.list_tasks {
-            report::out(&super::list::list_tasks(&playbook, &args.tags, &args.skip_tags));
+            report::out(&crate::playbook::list_tasks(&playbook, &args.tags, &args.skip_tags));
         }
         if args.list_tags {
-            report::out(&super::list::list_tags(&playbook));
+            report::out(&crate::playbook::list_tags(&playbook));
         }
         return Ok(Exit::Done);
     }

@@ -2,7 +2,7 @@
 
 use super::{Cluster, OpsError, api_services::ApiServices, embedded, hosts, services::ClusterServices};
 use crate::{
-    engine::{self, LoginDefaults, Network, Run, RunOptions, RunSummary, Services},
+    engine::{self, LoginDefaults, Network, RunOptions, RunSummary, Services},
     event::Events,
     infra::Provision,
     inventory::Inventory,
@@ -72,15 +72,8 @@ pub async fn run(
     cancel: CancellationToken,
 ) -> Result<RunSummary, OpsError> {
     let playbook = read(sources, load_options)?;
-    let run = Run {
-        load: load_options.clone(),
-        options: options.clone(),
-        connector: hosts.connector,
-        services: hosts.services,
-        events: events.clone(),
-        cancel,
-    };
-    Ok(engine::run(&playbook, hosts.inventory, run).await)
+    let context = engine::Context { connector: hosts.connector, services: hosts.services, load: load_options.clone() };
+    Ok(engine::run(&playbook, hosts.inventory, context, options, events, cancel).await)
 }
 
 /// Runs a shipped playbook on a cluster's machines as they are.
