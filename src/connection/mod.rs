@@ -4,7 +4,7 @@
 //! - [`ssh`]: one SSH connection that dials on first use and again when it was lost; `dial` is one way in with its
 //!   retries, `auth` the identities, `host_keys` the proof of the other side, `process` a channel as a [`Process`].
 //! - [`Pool`]: one connection per endpoint, shared by everyone who works with that host or goes through it.
-//! - [`ssh_config`]: `~/.ssh/config`.
+//! - [`mod@ssh_config`] reads `~/.ssh/config`.
 //! - [`Local`]: this machine; [`Fake`]: a strict script for tests.
 
 mod auth;

@@ -44,7 +44,7 @@ impl Pool {
                 jumps = Err(ConnectionError::Jump { host: hop.name.clone(), source: Box::new(source) });
                 continue;
             }
-            let connection = self.entry(hop, reached);
+            let connection = self.entry(hop, reached.as_ref());
             jumps = connection.live().await.map(drop);
             reached = Some(connection);
         }
@@ -67,9 +67,9 @@ impl Pool {
         }
     }
 
-    fn entry(&self, endpoint: &Endpoint, via: Option<Arc<Ssh>>) -> Arc<Ssh> {
+    fn entry(&self, endpoint: &Endpoint, via: Option<&Arc<Ssh>>) -> Arc<Ssh> {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Arc::new(Ssh::new(endpoint.clone(), via.clone(), self.agent.clone()));
+        let new = || Arc::new(Ssh::new(endpoint.clone(), via.cloned(), self.agent.clone()));
         let entry = connections.entry(key(endpoint)).or_insert_with(new);
         if entry.is_closed() {
             *entry = new();

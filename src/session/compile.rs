@@ -42,6 +42,11 @@ pub(super) fn input_name(step: &ProgramStep) -> String {
     format!("{}.i", step.id)
 }
 
+/// Whether a file of the session's directory is a step's standard input.
+pub(super) fn is_input(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, kind)| kind == "i")
+}
+
 /// All blobs, each once, in a stable order.
 pub(super) fn blobs(program: &Program) -> BTreeMap<&str, &super::Blob> {
     program.steps.iter().flat_map(|s| &s.blobs).map(|b| (b.sha256.as_str(), b)).collect()

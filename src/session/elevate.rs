@@ -17,7 +17,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 /// How long sudo and the first answer of a shell may take (a directory service may have to be asked).
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How much of standard error is kept.
 const TAIL: usize = 4 << 10;
@@ -158,7 +158,7 @@ pub(super) fn refused(host: &str, user: &str, why: String) -> SessionError {
 
 /// sudo's message (sudo's and sudo-rs's), with what to do about it.
 pub(super) fn sudo_said(stderr: &str) -> String {
-    let last = stderr.lines().filter(|l| !l.trim().is_empty()).next_back().unwrap_or("it ended without a word").trim();
+    let last = stderr.lines().rfind(|l| !l.trim().is_empty()).unwrap_or("it ended without a word").trim();
     let has = |text: &str| stderr.contains(text);
     let advice = if has("password is required") || has("interactive authentication is required") {
         "give the password (-K), or allow NOPASSWD in sudoers"

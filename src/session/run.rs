@@ -83,7 +83,7 @@ impl Session {
         let text = compile(program, &state.there);
         let result = self.drive(&mut state.shell, program, &text, &records).await;
         // Inputs belong to their program; secrets were removed at its end.
-        state.there.retain(|name| !name.ends_with(".i"));
+        state.there.retain(|name| !compile::is_input(name));
         for (name, blob) in compile::blobs(program) {
             if blob.secret {
                 state.there.remove(name);

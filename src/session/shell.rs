@@ -79,7 +79,7 @@ impl Shell {
     async fn no_greeting(&mut self, host: &str, user: &Become) -> SessionError {
         let ended = self.ended().await;
         match user {
-            Become::Sudo { user, .. } if matches!(ended, Ok(_)) => refused(host, user, sudo_said(&self.tail.text())),
+            Become::Sudo { user, .. } if ended.is_ok() => refused(host, user, sudo_said(&self.tail.text())),
             _ => SessionError::Protocol { host: host.to_owned(), why: format!("/bin/sh did not start: {}", self.why(&ended)) },
         }
     }
