@@ -6,7 +6,10 @@ mod spec;
 mod wire;
 
 mod end_to_end;
+mod gantt;
+mod golden;
 mod kills;
+mod others;
 mod random;
 mod refusals;
 

@@ -43,6 +43,8 @@ pub struct Account {
     pub slow: u64,
     /// Zones without capacity.
     pub full_zones: BTreeSet<String>,
+    /// When set, time is milliseconds since then instead of requests.
+    pub clock: Option<std::time::Instant>,
     /// What broke a rule of EC2 that no client should break.
     pub offences: Vec<String>,
 }
@@ -124,7 +126,7 @@ fn specified(form: &Form, kind: &str) -> BTreeMap<String, String> {
 
 impl Account {
     fn tick(&mut self) {
-        self.now += 1;
+        self.now = self.clock.map_or(self.now + 1, |start| u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX));
         let due: Vec<String> =
             self.all.iter().filter(|(_, r)| r.then.is_some_and(|(at, _)| at <= self.now)).map(|(id, _)| id.clone()).collect();
         for id in due {
@@ -158,6 +160,20 @@ impl Account {
         let visible = self.now + self.late;
         self.all.insert(id.clone(), Res { kind, f, tags, visible, then: None });
         id
+    }
+
+    /// A network interface of somebody else in this subnet.
+    pub fn foreign_interface(&mut self, subnet: &str) -> String {
+        let vpc = self.all[subnet].get("vpc").to_owned();
+        let id = self.make("interface", "eni", BTreeMap::new(), &[("vpc", &vpc), ("subnet", subnet)]);
+        self.offences.clear();
+        id
+    }
+
+    /// The id that has this key.
+    pub fn id(&self, key: &str) -> String {
+        let found = self.all.iter().find(|(_, r)| r.tags.get("kubewright.dev/resource").is_some_and(|k| k == key));
+        found.expect("there is such a resource").0.clone()
     }
 
     /// A visible resource of this kind that is not gone.
@@ -345,6 +361,10 @@ impl Account {
                 tag("size", "size"),
                 tag("instanceId", "instance")
             ),
+            "interface" => format!(
+                "<networkInterfaceId>{id}</networkInterfaceId><description>ELB net/foreign</description><ownerId>amazon-elb</ownerId>{}",
+                tag("vpcId", "vpc")
+            ),
             _ => String::new(),
         };
         let tags: String = r.tags.iter().map(|(k, v)| format!("<item><key>{k}</key><value>{v}</value></item>")).collect();
@@ -371,7 +391,7 @@ impl Account {
                 format!("<reservationSet><item>{found}</item></reservationSet>")
             }
             "DescribeVolumes" => self.set("volumeSet", &self.describe("volume", form, "VolumeId")?),
-            "DescribeNetworkInterfaces" => "<networkInterfaceSet/>".to_owned(),
+            "DescribeNetworkInterfaces" => self.set("networkInterfaceSet", &self.describe("interface", form, "NetworkInterfaceId")?),
             "DescribeTags" => {
                 let items: String = self
                     .all
@@ -463,7 +483,7 @@ impl Account {
             "DeleteSubnet" => {
                 let id = p("SubnetId");
                 self.find("subnet", id)?;
-                if self.all.values().any(|r| r.alive() && matches!(r.kind, "instance" | "nat") && r.get("subnet") == id) {
+                if self.all.values().any(|r| r.alive() && matches!(r.kind, "instance" | "nat" | "interface") && r.get("subnet") == id) {
                     return refuse("DependencyViolation", "the subnet has dependencies");
                 }
                 self.all.retain(|own, r| own != id && !(r.kind == "association" && r.get("subnet") == id));

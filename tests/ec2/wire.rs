@@ -50,6 +50,7 @@ pub struct Wire {
     cloud: Arc<dyn Cloud>,
     chooser: Arc<Mutex<Chooser>>,
     log: Arc<Mutex<Vec<Form>>>,
+    latency: Arc<Mutex<std::time::Duration>>,
     /// Told when a [`Fault::Kill`] came.
     pub killed: Arc<Notify>,
 }
@@ -63,12 +64,17 @@ impl std::fmt::Debug for Wire {
 impl Wire {
     pub fn new(cloud: Arc<dyn Cloud>) -> Self {
         let chooser: Chooser = Box::new(|_| Fault::None);
-        Self { cloud, chooser: Arc::new(Mutex::new(chooser)), log: Arc::default(), killed: Arc::default() }
+        Self { cloud, chooser: Arc::new(Mutex::new(chooser)), log: Arc::default(), latency: Arc::default(), killed: Arc::default() }
     }
 
     /// From now on, `choose` decides about every request.
     pub fn faults(&self, choose: impl Fn(&Form) -> Fault + Send + Sync + 'static) {
         *self.chooser.lock().unwrap() = Box::new(choose);
+    }
+
+    /// Every answer takes this long.
+    pub fn latency(&self, latency: std::time::Duration) {
+        *self.latency.lock().unwrap() = latency;
     }
 
     /// The requests so far; the list starts anew.
@@ -110,6 +116,10 @@ impl HttpConnector for Wire {
         HttpConnectorFuture::new(async move {
             let form = form(request.body().bytes().unwrap_or_default());
             wire.log.lock().unwrap().push(form.clone());
+            let latency = *wire.latency.lock().unwrap();
+            if !latency.is_zero() {
+                tokio::time::sleep(latency).await;
+            }
             let fault = (wire.chooser.lock().unwrap())(&form);
             let (status, body) = match fault {
                 Fault::Refuse(status, code) => (status, error(code, "refused by the test")),

@@ -99,6 +99,7 @@ impl Api {
         Fut: Future<Output = Result<T, SdkError<E, Response>>>,
         E: ProvideErrorMetadata + Error + 'static,
     {
+        let begun = Instant::now();
         (|| async {
             // Nobody closes the gate, so a permit always comes.
             let _permit = self.gate.acquire().await.ok();
@@ -110,7 +111,8 @@ impl Api {
             Meaning::Throttled => true,
             Meaning::NotFound | Meaning::WrongState => effect != Effect::Takes,
             Meaning::Unknown => effect != Effect::Once,
-            Meaning::InUse => effect == Effect::Takes,
+            // Soon the world is read again instead: what is in the way may be ours and only now visible.
+            Meaning::InUse => effect == Effect::Takes && begun.elapsed() < self.patience.settle * 4,
             _ => false,
         })
         .await

@@ -11,7 +11,7 @@ use aws_sdk_ec2::types::Filter;
 
 /// Looks for foreign network interfaces (load balancers, functions, endpoints), instances, subnets and security groups.
 pub async fn find(api: &Api, world: &World, cluster: &str) -> Result<Vec<String>, Fault> {
-    let Some(vpc) = world.vpcs.first().map(|v| v.own.id.clone()) else { return Ok(Vec::new()) };
+    let Some(vpc) = world.vpc_id().map(str::to_owned) else { return Ok(Vec::new()) };
     let in_vpc = Filter::builder().name("vpc-id").values(&vpc).build();
     let mut found = Vec::new();
     let interfaces =

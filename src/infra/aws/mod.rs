@@ -15,6 +15,7 @@ mod internet_gateway;
 mod key_pair;
 mod machines;
 mod nat_gateway;
+mod operator;
 pub mod plan;
 mod provider;
 mod read;

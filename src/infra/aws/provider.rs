@@ -7,7 +7,7 @@ use super::{
     destroy, diff,
     errors::{Fault, Meaning},
     facts::{self, Facts, Identity},
-    key_pair, machines,
+    key_pair, machines, operator,
     plan::{Plan, Work},
     read, run, tags,
     wanted::{OperatorKey, Wanted},
@@ -26,9 +26,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
+use tokio::time::Instant;
 
 /// A run that reads the world anew this often has a bug or an adversary.
-const ROUNDS: u32 = 40;
+const ROUNDS: u32 = 60;
 
 /// EC2 in one region, with one identity.
 #[derive(Clone, Debug)]
@@ -177,13 +178,13 @@ impl AwsProvider {
 
     /// Reads the world, waiting until it shows everything that this run has made (EC2: "Eventual consistency").
     async fn world_with(&self, spec: &ClusterSpec, made: &BTreeSet<String>) -> Result<World, InfraError> {
-        let end = tokio::time::Instant::now() + self.api.patience.call;
+        let end = Instant::now() + self.api.patience.call;
         loop {
             let world = self.world(spec).await?;
             let mut shown = world.ids();
             shown.extend(world.dead.values().flatten().map(String::as_str));
             let Some(hidden) = made.iter().find(|id| !shown.contains(id.as_str())) else { return Ok(world) };
-            if tokio::time::Instant::now() >= end {
+            if Instant::now() >= end {
                 return Err(InfraError::Failed {
                     what: format!("looking at {hidden}"),
                     why: "EC2 made it but does not show it".to_owned(),
@@ -196,12 +197,13 @@ impl AwsProvider {
 
     async fn compare(&self, spec: &ClusterSpec, made: &BTreeSet<String>) -> Result<(World, Wanted, Plan), InfraError> {
         let settings = settings(spec)?;
-        let (world, facts, key) = futures::try_join!(
+        let (world, facts, operator, key) = futures::try_join!(
             self.world_with(spec, made),
             self.facts(spec, settings),
+            self.operator_addresses(spec),
             key_pair::operator_key(&spec.access, &spec.directory),
         )?;
-        let wanted = Wanted::new(spec, settings, &facts, key, &self.operator)?;
+        let wanted = Wanted::new(spec, settings, &facts, key, &operator)?;
         let plan = diff::diff(&wanted, &world);
         if plan.refused.is_empty() {
             return Ok((world, wanted, plan));
@@ -210,6 +212,13 @@ impl AwsProvider {
             what: plan.refused.join("\n"),
             hint: "nothing was changed; correct the specification, or replace what is named".to_owned(),
         })
+    }
+
+    async fn operator_addresses(&self, spec: &ClusterSpec) -> Result<Vec<Ipv4Net>, InfraError> {
+        if !spec.access.ssh_from_auto || !self.operator.is_empty() {
+            return Ok(self.operator.clone());
+        }
+        Ok(vec![operator::address().await?])
     }
 
     async fn facts(&self, spec: &ClusterSpec, settings: &AwsSettings) -> Result<Facts, InfraError> {
@@ -260,7 +269,9 @@ impl AwsProvider {
         let mut last: Option<(String, Fault)> = None;
         let mut empty = 0;
         let mut left = String::new();
-        for _ in 0..ROUNDS {
+        let mut in_use_since = None;
+        let end = Instant::now() + self.api.patience.wait * 2;
+        while Instant::now() < end {
             let world = self.world(spec).await?;
             let mut ids = world.ids();
             ids.retain(|id| {
@@ -292,15 +303,19 @@ impl AwsProvider {
             let outcome = run::run(&self.api, &plan, events).await;
             for (what, fault) in outcome.faults {
                 if fault.meaning == Meaning::InUse {
+                    // Interfaces of load balancers and functions go minutes after their owners.
+                    let since: &mut Instant = in_use_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() < self.api.patience.call {
+                        last = Some((what, fault));
+                        continue;
+                    }
                     let found =
                         blockers::find(&self.api, &world, &spec.name).await.map_err(|f| f.into_infra("looking for what is in the way"))?;
-                    if !found.is_empty() {
-                        return Err(InfraError::Failed {
-                            what,
-                            why: format!("others still use it: {fault}"),
-                            hint: Some(format!("these are not ours:\n{}", found.join("\n"))),
-                        });
-                    }
+                    return Err(InfraError::Failed {
+                        what,
+                        why: format!("others still use it: {fault}"),
+                        hint: (!found.is_empty()).then(|| format!("these are not ours:\n{}", found.join("\n"))),
+                    });
                 } else if !worth_another_look(fault.meaning) && fault.meaning != Meaning::WrongState {
                     return Err(fault.into_infra(&what));
                 }
@@ -312,7 +327,11 @@ impl AwsProvider {
             }
         }
         Err(last.map_or_else(
-            || InfraError::Failed { what: "destroying".to_owned(), why: format!("still there after {ROUNDS} rounds: {left}"), hint: None },
+            || InfraError::Failed {
+                what: "destroying".to_owned(),
+                why: format!("still there after {} s: {left}", (self.api.patience.wait * 2).as_secs()),
+                hint: None,
+            },
             |(what, fault)| fault.into_infra(&what),
         ))
     }

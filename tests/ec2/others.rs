@@ -1,0 +1,97 @@
+//! What belongs to others: used where the spec says so, shown, named when it is in the way, and never deleted.
+
+use crate::{
+    lines, on_model,
+    spec::{aws, default_cluster},
+    wire::Wire,
+};
+use aws_sdk_ec2::Client;
+use kubewright::{
+    event::Events,
+    infra::{InfraError, Provider},
+};
+
+fn client(wire: &Wire) -> Client {
+    Client::new(&wire.config("http://ec2.test"))
+}
+
+#[tokio::test]
+async fn a_foreign_blocker_is_named_with_owner_and_command() {
+    let home = tempfile::tempdir().unwrap();
+    let spec = default_cluster(home.path());
+    let (model, _, provider) = on_model();
+    provider.apply(&spec, &Events::none()).await.unwrap();
+    let subnet = model.lock().id("subnet/private-2");
+    let interface = model.lock().foreign_interface(&subnet);
+    let InfraError::Failed { what, why, hint } = provider.destroy(&spec, &Events::none()).await.unwrap_err() else {
+        panic!("it fails because of somebody else")
+    };
+    assert!(what.contains("subnet private-2") && why.contains("DependencyViolation"), "{what}: {why}");
+    let hint = hint.unwrap();
+    let command = format!("aws ec2 delete-network-interface --region eu-central-1 --network-interface-id {interface}");
+    assert!(hint.contains("ELB net/foreign") && hint.contains("amazon-elb") && hint.contains(&command), "{hint}");
+    model.lock().all.remove(&interface);
+    provider.destroy(&spec, &Events::none()).await.unwrap();
+    assert!(model.alive().is_empty());
+}
+
+#[tokio::test]
+async fn an_existing_network_is_used_and_stays() {
+    let home = tempfile::tempdir().unwrap();
+    let mut spec = default_cluster(home.path());
+    let (model, wire, provider) = on_model();
+    let ec2 = client(&wire);
+    let vpc = ec2.create_vpc().cidr_block("10.0.0.0/16").send().await.unwrap().vpc.unwrap().vpc_id.unwrap();
+    let gateway = ec2.create_internet_gateway().send().await.unwrap().internet_gateway.unwrap().internet_gateway_id.unwrap();
+    ec2.attach_internet_gateway().internet_gateway_id(gateway).vpc_id(&vpc).send().await.unwrap();
+    let mut subnets = Vec::new();
+    for n in 0..4 {
+        let made = ec2.create_subnet().vpc_id(&vpc).cidr_block(format!("10.0.{n}.0/24")).availability_zone("eu-central-1a").send();
+        subnets.push(made.await.unwrap().subnet.unwrap().subnet_id.unwrap());
+    }
+    let before = model.alive();
+    let existing = &mut aws(&mut spec).existing;
+    existing.vpc = Some(vpc);
+    existing.public_subnet = Some(subnets[0].clone());
+    existing.private_subnets = subnets[1..].to_vec();
+    let plan = provider.plan(&spec).await.unwrap();
+    let mut kinds: Vec<&str> = plan.iter().map(|c| c.kind.as_str()).collect();
+    kinds.dedup();
+    assert_eq!(kinds, ["security group", "security group rule", "key pair", "instance", "elastic ip"], "{:?}", lines(&plan));
+    let made = provider.apply(&spec, &Events::none()).await.unwrap();
+    assert_eq!(made.machines.len(), 4);
+    assert!(provider.plan(&spec).await.unwrap().is_empty());
+    provider.destroy(&spec, &Events::none()).await.unwrap();
+    assert_eq!(model.alive(), before);
+}
+
+#[tokio::test]
+async fn host_keys_are_published_while_they_are_rotated() {
+    let home = tempfile::tempdir().unwrap();
+    let spec = default_cluster(home.path());
+    let (_, _, provider) = on_model();
+    let made = provider.apply(&spec, &Events::none()).await.unwrap();
+    let worker = &made.machines[1];
+    let keys = async || provider.discover(&spec).await.unwrap().machines[1].host_keys.clone();
+    provider.publish_host_keys(&worker.id, &worker.host_keys[0], Some("ssh-ed25519 NEW")).await.unwrap();
+    assert_eq!(keys().await, [worker.host_keys[0].as_str(), "ssh-ed25519 NEW"]);
+    provider.publish_host_keys(&worker.id, "ssh-ed25519 NEW", None).await.unwrap();
+    assert_eq!(keys().await, ["ssh-ed25519 NEW"]);
+    assert!(provider.plan(&spec).await.unwrap().is_empty(), "a rotated key is not drift");
+}
+
+#[tokio::test]
+async fn a_dead_machine_is_replaced_by_a_new_one() {
+    let home = tempfile::tempdir().unwrap();
+    let spec = default_cluster(home.path());
+    let (model, _, provider) = on_model();
+    let before = provider.apply(&spec, &Events::none()).await.unwrap();
+    provider.delete_machine(&spec, "worker-2", &Events::none()).await.unwrap();
+    let whole = model.alive().len();
+    let after = provider.apply(&spec, &Events::none()).await.unwrap();
+    assert_eq!(model.alive().len(), whole + 2, "an instance and its volume");
+    assert_eq!(before.machines[1], after.machines[1]);
+    assert_ne!(before.machines[2].id, after.machines[2].id, "the client token does not find the dead one");
+    assert_ne!(before.machines[2].host_keys, after.machines[2].host_keys);
+    assert_eq!(before.machines[2].private_address, after.machines[2].private_address);
+}
