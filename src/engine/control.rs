@@ -96,6 +96,11 @@ impl Runner {
                         let _ = inventory.add_child(parent, &key);
                     }
                     let _ = inventory.add_to_group(&key, &host);
+                    // Hosts come here in any order: the group keeps the inventory's.
+                    let order: Vec<String> = inventory.hosts.keys().cloned().collect();
+                    if let Some(group) = inventory.groups.get_mut(&key) {
+                        group.hosts.sort_by_key(|h| order.iter().position(|o| o == h));
+                    }
                     inventory.reconcile();
                 });
                 let mut result = TaskResult { changed: true, ..TaskResult::default() };

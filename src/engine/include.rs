@@ -203,10 +203,8 @@ impl Runner {
         }
         match action.as_str() {
             "flush_handlers" => {
-                if self.notified.is_empty() || self.stack.in_handlers() {
+                if self.stack.in_handlers() || !self.flush() {
                     self.consume(task);
-                } else {
-                    self.flush();
                 }
                 return;
             }

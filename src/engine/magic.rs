@@ -68,8 +68,8 @@ pub(super) fn get(scope: &TaskScope, name: &str) -> Option<Value> {
         "role_names" | "ansible_role_names" | "ansible_play_role_names" => {
             frame.run.as_ref()?.play.roles.iter().map(|r| Value::from(r.name.as_str())).collect()
         }
-        "ansible_parent_role_names" => role?.parents.iter().rev().map(|(n, _)| Value::from(n.as_str())).collect(),
-        "ansible_parent_role_paths" => role?.parents.iter().rev().map(|(_, p)| Value::from(absolute(p))).collect(),
+        "ansible_parent_role_names" => parents(role?).iter().rev().map(|(n, _)| Value::from(n.as_str())).collect(),
+        "ansible_parent_role_paths" => parents(role?).iter().rev().map(|(_, p)| Value::from(absolute(p))).collect(),
         "ansible_check_mode" => Value::from(check_mode(scope)),
         "ansible_diff_mode" => Value::from(world.options.diff),
         "ansible_verbosity" => Value::from(world.options.verbosity),
@@ -88,6 +88,11 @@ pub(super) fn get(scope: &TaskScope, name: &str) -> Option<Value> {
         "ansible_search_path" => super::files::search_dirs(task?).into_iter().map(|p| Value::from(absolute(&p))).collect(),
         _ => return None,
     })
+}
+
+/// The roles that include a role; those that depend on it do not count.
+fn parents(role: &crate::playbook::Role) -> &[(String, std::path::PathBuf)] {
+    if role.dependency { &[] } else { &role.parents }
 }
 
 /// Whether a task may only look: its own `check_mode`, else the run's.

@@ -31,7 +31,9 @@ pub(super) struct Runner {
     pub(super) stack: Stack,
     /// All handlers, in order.
     pub(super) handlers: Vec<Arc<Task>>,
-    /// Numbers of those that were notified.
+    /// Names and topics that were notified.
+    pub(super) notifications: BTreeSet<String>,
+    /// Numbers of the handlers that run in this flush.
     pub(super) notified: BTreeSet<u32>,
     roles_done: HashSet<String>,
     /// Others must be here too before the next task.
@@ -72,6 +74,7 @@ impl Runner {
             run,
             own: Arc::new(own),
             stack,
+            notifications: BTreeSet::new(),
             notified: BTreeSet::new(),
             roles_done: HashSet::new(),
             sync_next: false,
@@ -153,13 +156,17 @@ impl Runner {
         self.world.changed();
     }
 
-    /// Puts the notified handlers on the stack.
-    pub(super) fn flush(&mut self) {
+    /// Puts the notified handlers on the stack; `false`: there are none.
+    pub(super) fn flush(&mut self) -> bool {
+        let names = std::mem::take(&mut self.notifications);
+        let found: Vec<u32> = names.iter().flat_map(|n| self.handlers_named(n)).collect();
+        self.notified.extend(found);
         if self.notified.is_empty() {
-            return;
+            return false;
         }
         let entries: Entries = self.handlers.iter().map(|h| Entry::Task(Arc::clone(h))).collect();
         self.stack.push(Level::new(entries, Arc::default(), Kind::Handlers));
+        true
     }
 
     /// Thinks ahead as far as is known, up to one program.
@@ -190,10 +197,8 @@ impl Runner {
                 Entry::Flush if batch.notifies() => return Todo::Batch(batch),
                 Entry::Flush => {
                     // Handlers stand below the flush: it is passed when they are through.
-                    if self.notified.is_empty() {
-                        self.stack.advance()
-                    } else {
-                        self.flush()
+                    if !self.flush() {
+                        self.stack.advance();
                     }
                     continue;
                 }
@@ -402,7 +407,7 @@ fn alone(task: &Task) -> bool {
         || k.throttle.is_some()
         || task.async_.is_some()
         || task.loop_.as_ref().is_some_and(|l| l.pause.is_some() || !l.break_when.is_empty())
-        || matches!(task.action, Action::Builtin(Builtin::IncludeTasks | Builtin::IncludeRole | Builtin::Meta))
+        || matches!(task.action, Action::Builtin(Builtin::IncludeTasks | Builtin::IncludeRole | Builtin::Meta | Builtin::AddHost))
 }
 
 /// What follows must see how this one ended.

@@ -110,6 +110,8 @@ pub(super) fn registered(result: &TaskResult) -> Value {
     }
     if let Some(msg) = &result.msg {
         map.insert("msg".to_owned(), Value::from(msg.as_str()));
+    } else if map.contains_key("rc") {
+        map.entry("msg".to_owned()).or_insert_with(|| Value::from(""));
     }
     if !result.facts.is_empty() && !map.contains_key("ansible_facts") {
         map.insert("ansible_facts".to_owned(), Value::from_pairs(result.facts.clone()));
@@ -160,15 +162,16 @@ fn whole(planned: &Planned, results: &[TaskResult]) -> Whole {
         (_, true, _) => "All items skipped",
         _ => "All items completed",
     };
-    let mut map = IndexMap::from([("results", Value::from(list)), ("changed", Value::from(changed)), ("msg", Value::from(text))]);
-    if skipped {
-        map.insert("skipped", Value::from(true));
-        if results.is_empty() {
-            map.insert("skipped_reason", Value::from(text));
-        }
+    let mut map = IndexMap::from([("changed", Value::from(changed)), ("skipped", Value::from(skipped))]);
+    if results.is_empty() {
+        map.insert("skipped_reason", Value::from(text));
     } else {
-        map.insert("failed", Value::from(failed));
+        if !skipped {
+            map.insert("failed", Value::from(failed));
+        }
+        map.insert("msg", Value::from(text));
     }
+    map.insert("results", Value::from(list));
     let message = results.iter().find(|r| r.failed).and_then(message);
     Whole { value: Value::from_pairs(map), changed, failed, skipped, message }
 }
@@ -293,8 +296,14 @@ impl Runner {
             counts.skipped += 1;
             return Status::Skipped;
         }
-        let include = matches!(planned.task.action, Action::Builtin(Builtin::IncludeTasks | Builtin::IncludeRole));
-        counts.ok += u32::from(!include);
+        counts.ok += match planned.task.action {
+            // Every file that is included counts, as in strategy/__init__.py `_load_included_file`.
+            Action::Builtin(Builtin::IncludeTasks | Builtin::IncludeRole) => {
+                let included = planned.items.iter().filter(|i| matches!(&i.work, ItemWork::Done(r, _) if !r.skipped)).count();
+                u32::try_from(included).unwrap_or(u32::MAX)
+            }
+            _ => 1,
+        };
         counts.changed += u32::from(whole.changed);
         if whole.changed { Status::Changed } else { Status::Ok }
     }
@@ -336,31 +345,44 @@ impl Runner {
     }
 
     fn notify_name(&mut self, wanted: &str) -> bool {
-        let mut found = false;
-        // The last one defined with a name wins.
-        for handler in self.handlers.iter().rev() {
-            let own = handler.name.clone().unwrap_or_default();
-            let own = if own.contains("{{") {
-                let scope = self.scope(Some(handler), Arc::default());
-                self.world.templar.render(&own, &scope).map_or(own, |v| value::as_text(&v))
-            } else {
-                own
-            };
-            let qualified =
-                handler.role.as_ref().is_some_and(|r| wanted == format!("{} : {own}", r.name) || wanted == format!("{}:{own}", r.name));
-            if own == wanted || qualified {
-                self.notified.insert(handler.number);
-                found = true;
-                break;
-            }
+        let found = self.handlers_named(wanted);
+        if found.is_empty() {
+            return false;
         }
-        for handler in &self.handlers {
-            if handler.listen.iter().any(|l| l == wanted) {
-                self.notified.insert(handler.number);
-                found = true;
-            }
+        if self.stack.in_handlers() {
+            self.notified.extend(found);
+        } else {
+            // Which handler a name means is decided when they run: a role that is included until then may redefine it.
+            self.notifications.insert(wanted.to_owned());
+        }
+        true
+    }
+
+    /// Numbers of the handlers that a name or topic means (ansible-core: strategy/__init__.py
+    /// `search_handlers_by_notification`): of the last file that defines the name its first one, and all that listen.
+    pub(super) fn handlers_named(&self, wanted: &str) -> Vec<u32> {
+        let mut found = Vec::new();
+        let file = |h: &Task| (h.span.file.name.clone(), h.role.as_ref().map(Arc::as_ptr));
+        let named: Vec<&Arc<Task>> = self.handlers.iter().filter(|h| self.handler_is(h, wanted)).collect();
+        if let Some(last) = named.last() {
+            found.extend(named.iter().find(|h| file(h) == file(last)).map(|h| h.number));
+        }
+        for handler in self.handlers.iter().filter(|h| h.listen.iter().any(|l| l == wanted)) {
+            found.push(handler.number);
         }
         found
+    }
+
+    fn handler_is(&self, handler: &Arc<Task>, wanted: &str) -> bool {
+        let own = handler.name.clone().unwrap_or_default();
+        let own = if own.contains("{{") {
+            let scope = self.scope(Some(handler), Arc::default());
+            self.world.templar.render(&own, &scope).map_or(own, |v| value::as_text(&v))
+        } else {
+            own
+        };
+        own == wanted
+            || handler.role.as_ref().is_some_and(|r| wanted == format!("{} : {own}", r.name) || wanted == format!("{}:{own}", r.name))
     }
 
     fn report(&self, planned: &Planned, whole: &Whole, results: &[TaskResult], status: Status, elapsed: Duration) {

@@ -83,7 +83,8 @@ impl Loader<'_> {
         parents.extend(parent.map(|p| (p.name.clone(), p.directory.clone())));
         let identity = format!("{} {:?} {}", directory.display(), used.tasks_from, used.identity);
         let name = used.name.trim_end_matches('/').rsplit('/').next().unwrap_or(&used.name).to_owned();
-        let mut role = Role { name, identity, directory: directory.clone(), parents, ..Role::default() };
+        let dependency = parent.is_some_and(|p| p.identity.is_empty());
+        let mut role = Role { dependency, name, identity, directory: directory.clone(), parents, ..Role::default() };
         role.defaults = self.role_vars(&directory.join("defaults"), used.defaults_from.as_deref(), at);
         role.vars = self.role_vars(&directory.join("vars"), used.vars_from.as_deref(), at);
 
@@ -181,8 +182,7 @@ impl Loader<'_> {
             return None;
         };
         let mut own = self.keywords(&mut keys);
-        // Its `vars` and inline parameters win over the role's own variables and over facts that were set (role params).
-        own.params.append(&mut own.vars);
+        // Inline parameters win over facts that were set (role params); its `vars` only over the role's own variables.
         for (key, value) in keys.entries {
             let raw = self.raw(value);
             own.params.insert(key.as_text().unwrap_or_default(), raw);

@@ -487,9 +487,7 @@ impl Loader<'_> {
         let Some(name) = args.named.get("name") else { return };
         let Some(name) = self.static_name(name, looped, "import_role", "include_role") else { return };
         let used = role_use(name, &args.named);
-        let mut own = head.own.clone();
-        own.params.append(&mut own.vars);
-        let keywords = Arc::new(ctx.keywords.inside(&own));
+        let keywords = Arc::new(ctx.keywords.inside(&head.own));
         let Some(loaded) = self.role(&used, &head.span, &keywords, &ctx.playbook_dir.clone(), ctx.role.as_ref()) else { return };
         out.extend(loaded.tasks);
         self.imported.push((loaded.role, loaded.handlers));

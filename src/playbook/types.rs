@@ -302,6 +302,8 @@ pub struct Role {
     pub dependencies: Vec<Arc<Role>>,
     /// The roles that depend on it or include it, innermost last: their directories are searched for files.
     pub parents: Vec<(String, PathBuf)>,
+    /// It runs because another role's `meta` names it.
+    pub dependency: bool,
     /// May run more than once with the same parameters.
     pub allow_duplicates: bool,
 }
