@@ -37,12 +37,13 @@ pub async fn run(cluster: &Cluster, options: &Options, events: &Events, cancel: 
 
     let provision = cluster.provider.apply(&cluster.spec, events).await?;
     let hosts = playbooks::cluster_hosts(cluster, &provision, true);
-    let summary = playbooks::run(&site, &load, hosts, &options.run, events, cancel).await?;
+    let summary = Box::pin(playbooks::run(&site, &load, hosts, &options.run, events, cancel)).await?;
 
     let mut health = None;
     if options.verify && summary.is_ok() {
         let check = super::verify::Options::default();
-        let verified = super::verify::run_on(cluster, &provision, &check, events);
+        // Boxed: all checks side by side, and a run in check mode among them, are one large future.
+        let verified = Box::pin(super::verify::run_on(cluster, &provision, &check, events));
         health = Some(events.step("verify", "health report", None, verified).await?);
     }
     events.emit(Kind::Note { message: format!("{} in {:.1} s", cluster.spec.name, begun.elapsed().as_secs_f64()) });

@@ -65,7 +65,7 @@ pub async fn on_hosts(
     let load = playbooks::load_options();
     let site = [playbooks::shipped_source("playbooks/site.yml")];
     let work = async {
-        let summary = playbooks::run(&site, &load, hosts, &options, &tap, cancel).await;
+        let summary = Box::pin(playbooks::run(&site, &load, hosts, &options, &tap, cancel)).await;
         tap.close();
         summary
     };

@@ -73,7 +73,7 @@ pub async fn run(
 ) -> Result<RunSummary, OpsError> {
     let playbook = read(sources, load_options)?;
     let context = engine::Context { connector: hosts.connector, services: hosts.services, load: load_options.clone() };
-    Ok(engine::run(&playbook, hosts.inventory, context, options, events, cancel).await)
+    Ok(Box::pin(engine::run(&playbook, hosts.inventory, context, options, events, cancel)).await)
 }
 
 /// Runs a shipped playbook on a cluster's machines as they are.

@@ -52,7 +52,9 @@ pub async fn run_on(cluster: &Cluster, provision: &Provision, options: &Options,
     }
     let drift = async {
         // One quiet run in check mode: what bootstrap would change on hosts is drift.
-        let plan = plan::on_hosts(cluster, provision, None, &Events::none(), CancellationToken::new()).await.map_err(|e| e.to_string())?;
+        let quiet = Events::none();
+        let look = Box::pin(plan::on_hosts(cluster, provision, None, &quiet, CancellationToken::new()));
+        let plan = look.await.map_err(|e| e.to_string())?;
         let drift = |c: plan::HostChange| Drift { host: c.host, what: c.task, diff: c.message.unwrap_or_default() };
         Ok(plan.hosts.into_iter().map(drift).collect())
     };
@@ -66,7 +68,7 @@ pub async fn run_on(cluster: &Cluster, provision: &Provision, options: &Options,
         registry: cluster.spec.kubernetes.image_registry.clone().or_else(|| provision.image_registry.clone()),
         settings,
     };
-    Ok(verify(input, events).await)
+    Ok(Box::pin(verify(input, events)).await)
 }
 
 /// The first host that packages come from, over plain HTTP, and that has a name: not the lab's own mirror.
