@@ -10,6 +10,7 @@ mod causes;
 mod checks;
 mod cluster;
 mod compare;
+mod consequences;
 mod finding;
 mod host;
 mod plan;

@@ -3,6 +3,9 @@
 use super::probe::{Ask, Services, Site};
 use std::collections::{BTreeMap, HashMap};
 
+/// kube-proxy writes a new Service's rules within its sync period, a second by default; milliseconds.
+const SETTLE: i64 = 3500;
+
 /// From this many nodes on, pairs are chosen.
 pub(super) const ALL_PAIRS_BELOW: usize = 10;
 
@@ -33,7 +36,8 @@ pub(super) fn questions(site: &Site<'_>, pods: &BTreeMap<String, String>, servic
     for (i, node) in names.iter().enumerate() {
         let mut first = Vec::new();
         let mut ask = |id: String, kind, target: String, size, count, timeout_ms| {
-            first.push(Ask { id, kind, target, size, count, timeout_ms, server: String::new() });
+            let retry_ms = if kind == "http" { SETTLE } else { 0 };
+            first.push(Ask { id, kind, target, size, count, timeout_ms, retry_ms, server: String::new() });
         };
         for j in peers(i, names.len(), &control_planes) {
             let (peer, pod) = (names[j], &pods[names[j]]);
@@ -41,12 +45,12 @@ pub(super) fn questions(site: &Site<'_>, pods: &BTreeMap<String, String>, servic
             ask(format!("udp:{peer}"), "udp", format!("{pod}:8081"), 64, 4, 1600);
             ask(format!("mtu:{peer}"), "udp", format!("{pod}:8081"), -1, 3, 1500);
             let to = address(peer);
-            ask(format!("nodeport:{peer}"), "http", format!("http://{to}:{}/", services.node_port), 0, 0, 2500);
+            ask(format!("nodeport:{peer}"), "http", format!("http://{to}:{}/", services.node_port), 0, 0, 1500);
             ask(format!("kubelet:{peer}"), "connect", format!("{to}:10250"), 0, 0, 1500);
         }
-        ask(format!("nodeport:{node}"), "http", format!("http://{}:{}/", address(node), services.node_port), 0, 0, 2500);
-        ask("vip".into(), "http", format!("http://{}/", services.vip), 0, 6, 3000);
-        ask("hairpin".into(), "http", format!("http://{}/", services.own), 0, 1, 2000);
+        ask(format!("nodeport:{node}"), "http", format!("http://{}:{}/", address(node), services.node_port), 0, 0, 1500);
+        ask("vip".into(), "http", format!("http://{}/", services.vip), 0, 6, 2000);
+        ask("hairpin".into(), "http", format!("http://{}/", services.own), 0, 1, 1500);
         ask("dns-cluster".into(), "dns", "kubernetes.default.svc.cluster.local".into(), 0, 0, 3000);
         ask("dns-external".into(), "dns", format!("{}.", site.external_name.trim_end_matches('.')), 0, 0, 4000);
         ask("egress".into(), "connect", site.egress.to_owned(), 0, 0, 4000);

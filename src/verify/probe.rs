@@ -38,6 +38,9 @@ pub(super) struct Ask {
     #[serde(skip_serializing_if = "zero")]
     pub(super) count: i64,
     pub(super) timeout_ms: u64,
+    /// What fails is tried again for this long: a new Service takes kube-proxy a moment.
+    #[serde(skip_serializing_if = "zero")]
+    pub(super) retry_ms: i64,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) server: String,
 }

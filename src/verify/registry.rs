@@ -146,6 +146,6 @@ mod tests {
         let select = |only: &[&str]| Selection { only: only.iter().map(|s| (*s).to_owned()).collect(), ..Selection::default() };
         assert!(registry().filter(|c| select(&["network-pod-*"]).has(c)).count() >= 3);
         assert!(registry().filter(|c| select(&["machine"]).has(c)).all(|c| c.group == Group::Machine));
-        assert_eq!(select(&["network-pod-ucp"]).unknown_words(), [("network-pod-ucp".to_owned(), Some("network-pod-udp"))]);
+        assert_eq!(select(&["network-pod-udpp"]).unknown_words(), [("network-pod-udpp".to_owned(), Some("network-pod-udp"))]);
     }
 }

@@ -212,7 +212,7 @@ pub(super) fn evaluate(ctx: &Ctx<'_>, settings: &Settings) -> Report {
             Some(findings) => checks.extend(findings.into_iter().map(|f| f.into_result(check))),
         }
     }
-    checks.sort_by(|a, b| (b.status, b.severity).cmp(&(a.status, a.severity)));
+    super::consequences::explain(&mut checks);
     let count = |status| checks.iter().filter(|c| c.status == status).count();
     let summary = Summary {
         passed: count(Status::Passed),

@@ -526,3 +526,22 @@ async fn a_host_that_says_nothing_is_green_nowhere() {
     // Drift was seen by the playbooks, kubelet's health and the registry over streams.
     assert_eq!(lies, ["machine-drift", "runtime-kubelet-health", "runtime-registry"]);
 }
+
+#[tokio::test]
+async fn one_cause_comes_first_and_its_consequences_say_so() {
+    let spec = spec();
+    let mut ctx = healthy(&spec);
+    ["udp:worker-2", "tcp:worker-2", "mtu:worker-2", "vip"].iter().for_each(|id| fails(&mut ctx, id));
+    fails_on(&mut ctx, "worker-3", "egress");
+    let report = report(&ctx);
+    let said: Vec<_> =
+        report.problems().map(|c| (c.id.as_str(), c.cause.as_deref().unwrap().starts_with("follows from network-pod-udp"))).collect();
+    let wanted = [
+        ("network-pod-udp", false),
+        ("network-egress", false),
+        ("network-pod-tcp", true),
+        ("network-pod-mtu", true),
+        ("network-service-vip", true),
+    ];
+    assert_eq!(said, wanted);
+}

@@ -20,8 +20,8 @@ pub fn html(report: &Report) -> String {
     let _ = write!(page, "<title>{}: health</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n", escape(&report.cluster));
     overview(&mut page, report);
     problems(&mut page, report);
-    matrix(&mut page, report);
     heat_map(&mut page, report);
+    matrix(&mut page, report);
     certificates(&mut page, report);
     everything(&mut page, report);
     let _ = write!(page, "<footer>kubewright {} · schema {}</footer>\n</body>\n</html>\n", escape(&report.kubewright), report.schema);
@@ -162,7 +162,7 @@ fn heat_map(page: &mut String, report: &Report) {
     let names: IndexSet<&str> =
         report.hosts.iter().map(|h| h.name.as_str()).chain(report.pairs.iter().flat_map(|p| [p.from.as_str(), p.to.as_str()])).collect();
     let pairs: HashMap<(&str, &str), &Pair> = report.pairs.iter().map(|p| ((p.from.as_str(), p.to.as_str()), p)).collect();
-    page.push_str("<section>\n<h2>Pod to pod, between machines</h2>\n<p>From the machine on the left to the one above: shortest round trip, or what is broken.</p>\n<div class=\"wide\"><table class=\"heat\">\n<thead><tr><th>from ＼ to</th>");
+    page.push_str("<section>\n<h2>Pod to pod, between machines</h2>\n<p>From the machine on the left to the one above: shortest round trip, or what is broken.</p>\n<div class=\"wide\"><table class=\"heat\">\n<thead><tr><th>from \\ to</th>");
     for name in &names {
         let _ = write!(page, "<th scope=\"col\">{}</th>", escape(name));
     }

@@ -44,12 +44,16 @@ pub fn text(report: &Report, verbosity: u8, colour: bool) -> String {
     }
     // Unknowns that share subject and reason are one fact, not many.
     let mut unknown: IndexMap<(&str, &str), Vec<&str>> = IndexMap::new();
-    for c in report.checks.iter() {
+    let mut wrong: IndexMap<(Status, &str), Vec<&CheckResult>> = IndexMap::new();
+    for c in &report.checks {
         match c.status {
             Status::Passed => {}
             Status::Unknown => unknown.entry((&c.subject, &c.observed)).or_default().push(&c.id),
-            _ => problem(&mut out, c, &paint(c.status, word(c.status))),
+            _ => wrong.entry((c.status, &c.id)).or_default().push(c),
         }
+    }
+    for ((status, _), all) in &wrong {
+        problem(&mut out, all, &paint(*status, word(*status)));
     }
     for ((subject, why), ids) in unknown {
         let shown = if ids.len() > 6 { format!("{} and {} more", ids[..5].join(", "), ids.len() - 5) } else { ids.join(", ") };
@@ -66,21 +70,43 @@ pub fn text(report: &Report, verbosity: u8, colour: bool) -> String {
     out
 }
 
-fn problem(out: &mut String, c: &CheckResult, word: &str) {
-    let _ = writeln!(out, "\n{word}  {}  {}\n  {}", c.id, clean_line(&c.subject), clean_line(&c.title));
+/// One check on one or more subjects: what they share is said once.
+fn problem(out: &mut String, all: &[&CheckResult], word: &str) {
+    let Some(first) = all.first() else { return };
+    let _ = writeln!(out, "\n{word}  {}  {}", first.id, clean_line(&first.title));
     let mut line = |name: &str, text: &str| {
         if !text.is_empty() {
             let _ = writeln!(out, "  {name:9} {}", clean(text).trim_end().replace('\n', "\n            "));
         }
     };
-    line("observed", &c.observed);
-    line("expected", &c.expected);
-    line("cause", c.cause.as_deref().unwrap_or_default());
-    line("fix", c.fix.as_ref().map(|f| f.text.as_str()).unwrap_or_default());
-    if c.fix.as_ref().is_some_and(|f| f.tag.is_some()) {
+    let shared = |field: fn(&CheckResult) -> &str| all.iter().all(|c| field(c) == field(first));
+    let cause: fn(&CheckResult) -> &str = |c| c.cause.as_deref().unwrap_or_default();
+    let fix: fn(&CheckResult) -> &str = |c| c.fix.as_ref().map_or("", |f| &f.text);
+    const SHOWN: usize = 12;
+    for c in all.iter().take(SHOWN) {
+        line("on", &format!("{}: {}", c.subject, c.observed));
+        if !shared(cause) {
+            line("", &format!("cause: {}", cause(c)));
+        }
+        if !shared(fix) {
+            line("", &format!("fix: {}", fix(c)));
+        }
+    }
+    if all.len() > SHOWN {
+        line("", &format!("… and {} more", all.len() - SHOWN));
+    }
+    line("expected", &first.expected);
+    if shared(cause) {
+        line("cause", cause(first));
+    }
+    if shared(fix) {
+        line("fix", fix(first));
+    }
+    if first.fix.as_ref().is_some_and(|f| f.tag.is_some()) {
         line("", "`kubewright verify --fix` does it");
     }
-    for evidence in &c.evidence {
+    // What only follows from something else needs no proof of its own here.
+    for evidence in first.evidence.iter().filter(|_| !cause(first).starts_with("follows from ")) {
         line("$", &evidence.source);
         let head: Vec<&str> = evidence.output.lines().take(6).collect();
         line("", &head.join("\n"));

@@ -304,7 +304,7 @@ fn clocksource(ctx: &Ctx<'_>) -> Findings {
 fn ntp(ctx: &Ctx<'_>) -> Findings {
     let container = |seen: &Seen| seen.section("ntp").is_some_and(|t| t.lines().any(|l| l == "container"));
     // A container has its host's clock and nothing to synchronise.
-    if ctx.hosts.iter().all(|h| h.seen.as_ref().is_ok_and(container)) {
+    if !ctx.hosts.iter().any(|h| h.seen.as_ref().is_ok_and(|seen| !container(seen))) {
         return None;
     }
     ctx.each_host(|host, seen| match seen.value("ntp", "NTPSynchronized") {

@@ -23,6 +23,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"strconv"
@@ -39,10 +40,12 @@ type Check struct {
 	Kind   string `json:"kind"`
 	Target string `json:"target"`
 	// Bytes of payload; -1 is the largest UDP datagram that fits the interface's MTU, sent with "do not fragment".
-	Size    int    `json:"size,omitempty"`
-	Count   int    `json:"count,omitempty"`
-	Timeout int    `json:"timeout_ms,omitempty"`
-	Server  string `json:"server,omitempty"` // DNS server instead of resolv.conf's
+	Size    int `json:"size,omitempty"`
+	Count   int `json:"count,omitempty"`
+	Timeout int `json:"timeout_ms,omitempty"`
+	// What fails is tried again for this long: a new Service takes kube-proxy a moment.
+	Retry  int    `json:"retry_ms,omitempty"`
+	Server string `json:"server,omitempty"` // DNS server instead of resolv.conf's
 }
 
 // Result is what was seen. Times are milliseconds.
@@ -275,6 +278,15 @@ func runAll(checks []Check) []Result {
 }
 
 func run(c Check) Result {
+	for begun := time.Now(); ; time.Sleep(200 * time.Millisecond) {
+		r := try(c)
+		if r.OK || time.Since(begun) > time.Duration(c.Retry)*time.Millisecond {
+			return r
+		}
+	}
+}
+
+func try(c Check) Result {
 	if c.Timeout <= 0 {
 		c.Timeout = 3000
 	}
@@ -294,6 +306,9 @@ func run(c Check) Result {
 		return r
 	}
 	err := check(ctx, &r)
+	if wrapped := (*url.Error)(nil); errors.As(err, &wrapped) {
+		err = wrapped.Err // the target is named beside it
+	}
 	r.Ms = ms(time.Since(begun))
 	if r.OK = err == nil; err != nil {
 		r.Error, r.Class = err.Error(), class(err)
