@@ -38,6 +38,10 @@ pub struct Summary {
 impl Summary {
     /// The closing words.
     pub(super) fn text(&self) -> String {
+        // Nothing was done to any machine (a look, a list): there is nothing to sum up.
+        if self.title.is_empty() && self.hosts.is_empty() && self.changed.is_empty() && self.failures.is_empty() {
+            return String::new();
+        }
         let mut out = String::from("\n");
         if !self.changed.is_empty() {
             out.push_str("Changed:\n");

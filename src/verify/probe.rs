@@ -104,7 +104,9 @@ pub(super) async fn probe(site: &Site<'_>) -> Result<Probed, String> {
         Ok(result) => result,
         Err(_) => Err(format!("the probes were not done within {} s", site.deadline.as_secs())),
     };
+    let asked = begun.elapsed();
     let cleaned = tokio::time::timeout(Duration::from_secs(5), remove(site.client, &namespace)).await;
+    tracing::debug!(?asked, all = ?begun.elapsed(), "probes removed");
     let mut probed = result?;
     if !matches!(cleaned, Ok(Ok(()))) {
         // The pods remove the namespace themselves once nobody asks them any more.
@@ -118,8 +120,10 @@ async fn run(site: &Site<'_>, namespace: &str) -> Result<Probed, String> {
     let stale = remove_stale(site.client);
     let (services, _) = futures::join!(start(site, namespace), stale);
     let services = services?;
+    let begun = Instant::now();
     let mut probed = Probed::default();
     wait_for_pods(site, namespace, &mut probed).await?;
+    tracing::debug!(elapsed = ?begun.elapsed(), silent = ?probed.silent, "probe pods run");
     let questions = plan::questions(site, &probed.pods, &services);
     ask_all(site, namespace, &questions, &mut probed).await;
     who_heard(site, namespace, &mut probed).await;
@@ -256,7 +260,10 @@ async fn ask_all(site: &Site<'_>, namespace: &str, questions: &HashMap<String, V
             let answer = request(site, namespace, node, address, "POST", "/checks", body).await;
             (node.clone(), answer.and_then(|text| serde_json::from_slice::<Vec<Answer>>(&text).map_err(|e| e.to_string())))
         });
-        for (node, answer) in futures::future::join_all(asked).await {
+        let begun = Instant::now();
+        let answered = futures::future::join_all(asked).await;
+        tracing::debug!(round, elapsed = ?begun.elapsed(), "probe pods answered");
+        for (node, answer) in answered {
             match answer {
                 Ok(answers) => probed.answers.entry(node).or_default().extend(answers),
                 Err(why) => drop(probed.silent.insert(node, why)),
