@@ -99,11 +99,6 @@ impl Opts {
         items.map(|i| i.map(|v| to_text(&v)).collect()).unwrap_or_default()
     }
 
-    /// Items as they are.
-    pub(super) fn items(&self, name: &str) -> Vec<Value> {
-        self.values.get(name).and_then(|v| v.try_iter().ok()).map(Iterator::collect).unwrap_or_default()
-    }
-
     pub(super) fn dict(&self, name: &str) -> IndexMap<String, Value> {
         self.values.get(name).map(entries).unwrap_or_default()
     }

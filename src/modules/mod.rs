@@ -5,6 +5,7 @@
 //! call of one of our sh functions (`sh/*.sh`, sent once per shell as [`prelude`]) that only looks, and one that changes.
 //! [`compile`] is the way in; [`edit`] tells how an [`Edit`] reaches the host.
 
+mod accounts;
 mod apt;
 mod apt_sources;
 mod args;
@@ -16,14 +17,19 @@ pub mod edit;
 pub mod facts;
 mod file;
 mod files;
+mod ini_file;
 mod kubeadm;
 mod lineinfile;
+mod look;
+mod misc;
 mod mode;
+mod net;
 mod outcome;
 mod path;
 mod prelude;
 mod pyre;
 mod replace;
+mod rpm;
 mod script;
 mod stat;
 mod system;
@@ -31,6 +37,8 @@ mod systemd;
 mod table;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod types;
 
 pub use args::validate_static;

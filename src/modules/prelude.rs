@@ -10,7 +10,11 @@ const FILES: &[&str] = &[
     include_str!("sh/kubeadm.sh"),
     include_str!("sh/look.sh"),
     include_str!("sh/systemd.sh"),
+    include_str!("sh/accounts.sh"),
     include_str!("sh/apt.sh"),
+    include_str!("sh/misc.sh"),
+    include_str!("sh/net.sh"),
+    include_str!("sh/rpm.sh"),
     include_str!("sh/system.sh"),
 ];
 

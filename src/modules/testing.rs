@@ -97,6 +97,13 @@ impl Root {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
 
+    /// busybox prefers its own applets to what is in PATH, but not to functions.
+    fn stubs_as_functions(&self) -> String {
+        let names = std::fs::read_dir(self.dir.path().join("bin")).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned());
+        let plain = names.filter(|n| self.shell[0] == "busybox" && n.bytes().all(|b| b.is_ascii_alphanumeric()));
+        plain.map(|n| format!("{n}() {{ {} \"$@\"; }}\n", self.dir.path().join("bin").join(&n).display())).collect()
+    }
+
     /// Check, and then apply unless `check_mode`: what the session would send back.
     pub(super) fn run(&self, step: &Step, check_mode: bool) -> Outcome {
         let blobs = self.dir.path().join("blobs");
@@ -109,8 +116,9 @@ impl Root {
         let quote = crate::shell::quote;
         // As in session/prelude.sh.
         let program = format!(
-            "{}\n(\nkw_c={} kw_a={}\ntrap 'kw_r=$?; trap - EXIT; case $kw_r in 10) ;; *) exit \"$kw_r\" ;; esac; {}; set -eu; eval \"$kw_a\"; exit \"$?\"' EXIT\nset --\nset -eu\neval \"$kw_c\"\n)\n",
+            "{}\n{}\n(\nkw_c={} kw_a={}\ntrap 'kw_r=$?; trap - EXIT; case $kw_r in 10) ;; *) exit \"$kw_r\" ;; esac; {}; set -eu; eval \"$kw_a\"; exit \"$?\"' EXIT\nset --\nset -eu\neval \"$kw_c\"\n)\n",
             prelude(),
+            self.stubs_as_functions(),
             quote(step.check.as_str()),
             quote(apply.map_or("", |a| a.as_str())),
             if apply.is_some() { format!("echo >{}", marker.display()) } else { "exit 10".to_owned() },

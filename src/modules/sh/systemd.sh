@@ -102,10 +102,9 @@ kw_unit_do() {
 
 # Hosts without systemd: the `service` command, init scripts.
 kw_service_check() {
-	if [ -d "${KW_ROOT-}/run/systemd/system" ]; then
-		kw_unit_check
-		return
-	fi
+	if [ -d "${KW_ROOT-}/run/systemd/system" ]; then kw_unit_check; else kw_init_script_check; fi
+}
+kw_init_script_check() {
 	case $kw_state in
 	restarted | reloaded) return 10 ;;
 	started) service "$kw_unit" status >/dev/null 2>&1 || return 10 ;;
@@ -114,10 +113,9 @@ kw_service_check() {
 }
 
 kw_service_apply() {
-	if [ -d "${KW_ROOT-}/run/systemd/system" ]; then
-		kw_unit_apply
-		return
-	fi
+	if [ -d "${KW_ROOT-}/run/systemd/system" ]; then kw_unit_apply; else kw_init_script_apply; fi
+}
+kw_init_script_apply() {
 	case $kw_state in
 	started) service "$kw_unit" start >&2 ;;
 	stopped) service "$kw_unit" stop >&2 ;;

@@ -1,0 +1,495 @@
+//! `iptables`, `ufw`, `alternatives`, `timezone`, `pip`, `git`, `unarchive`, `archive`.
+
+use super::{
+    ArgError, ModuleDef, OptionType as T,
+    args::{Opts, opt},
+    files::{attributes, file_options},
+    outcome,
+    script::Script,
+};
+
+/// `lib/ansible/modules/iptables.py`
+pub static IPTABLES: ModuleDef = ModuleDef {
+    names: &["iptables"],
+    options: &[
+        opt("table", T::Str).choices(&["filter", "mangle", "nat", "raw", "security"]),
+        opt("chain", T::Str),
+        opt("state", T::Str).choices(&["absent", "present"]),
+        opt("action", T::Str).choices(&["append", "insert"]),
+        opt("rule_num", T::Str),
+        opt("ip_version", T::Str).choices(&["ipv4", "ipv6"]),
+        opt("protocol", T::Str),
+        opt("source", T::Str),
+        opt("destination", T::Str),
+        opt("in_interface", T::Str),
+        opt("out_interface", T::Str),
+        opt("source_port", T::Str),
+        opt("destination_port", T::Str),
+        opt("destination_ports", T::List),
+        opt("ctstate", T::List),
+        opt("match", T::List),
+        opt("syn", T::Str).choices(&["ignore", "match", "negate"]),
+        opt("limit", T::Str),
+        opt("limit_burst", T::Str),
+        opt("icmp_type", T::Str),
+        opt("tcp_flags", T::Dict),
+        opt("reject_with", T::Str),
+        opt("log_prefix", T::Str),
+        opt("to_destination", T::Str),
+        opt("to_source", T::Str),
+        opt("to_ports", T::Str),
+        opt("uid_owner", T::Str),
+        opt("set_dscp_mark", T::Str),
+        opt("fragment", T::Str),
+        opt("comment", T::Str),
+        opt("jump", T::Str),
+        opt("goto", T::Str),
+        opt("gateway", T::Str),
+        opt("policy", T::Str).choices(&["ACCEPT", "DROP", "QUEUE", "RETURN"]),
+        opt("flush", T::Bool),
+        opt("chain_management", T::Bool),
+        opt("wait", T::Str),
+        opt("numeric", T::Bool),
+    ],
+    free_form: false,
+    facts: &[],
+    compile: |args, _| {
+        let o = Opts::read(&IPTABLES, args)?;
+        if !o.flag("flush", false) && !o.has("chain") {
+            return Err(ArgError("iptables needs 'chain'".into()));
+        }
+        let rule = rule(&o);
+        let program = if o.text_or("ip_version", "ipv4") == "ipv6" { "ip6tables" } else { "iptables" };
+        Ok(Script::new()
+            .set("kw_program", program)
+            .set("kw_table", &o.text_or("table", "filter"))
+            .set("kw_chain", &o.text_or("chain", ""))
+            .set("kw_state", &o.text_or("state", "present"))
+            .set("kw_action", &o.text_or("action", "append"))
+            .set("kw_number", &o.text_or("rule_num", ""))
+            .set("kw_policy", &o.text_or("policy", ""))
+            .flag("kw_flush", o.flag("flush", false))
+            .flag("kw_chain_only", o.flag("chain_management", false) && rule.is_empty())
+            .args(&rule)
+            .plain("kw_iptables_check \"$@\"", "kw_iptables_apply \"$@\""))
+    },
+};
+
+/// The rule's words, in the order of Ansible's `construct_rule`.
+fn rule(o: &Opts) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut add = |flag: &str, value: Option<String>| {
+        if let Some(value) = value {
+            // `!10.0.0.0/8` negates.
+            if let Some(rest) = value.strip_prefix('!') {
+                words.extend(["!".to_owned(), flag.to_owned(), rest.trim().to_owned()]);
+            } else {
+                words.extend([flag.to_owned(), value]);
+            }
+        }
+    };
+    for (name, flag) in [("protocol", "-p"), ("source", "-s"), ("destination", "-d"), ("in_interface", "-i"), ("out_interface", "-o")] {
+        add(flag, o.text(name));
+    }
+    for m in o.list("match") {
+        add("-m", Some(m));
+    }
+    for (name, flag) in [
+        ("jump", "-j"),
+        ("goto", "-g"),
+        ("log_prefix", "--log-prefix"),
+        ("to_destination", "--to-destination"),
+        ("to_source", "--to-source"),
+        ("to_ports", "--to-ports"),
+        ("gateway", "--gateway"),
+        ("set_dscp_mark", "--set-dscp"),
+        ("source_port", "--source-port"),
+        ("destination_port", "--destination-port"),
+    ] {
+        add(flag, o.text(name));
+    }
+    let ports = o.list("destination_ports");
+    if !ports.is_empty() {
+        add("-m", Some("multiport".into()));
+        add("--dports", Some(ports.join(",")));
+    }
+    match o.text_or("syn", "ignore").as_str() {
+        "match" => words.push("--syn".into()),
+        "negate" => words.extend(["!".into(), "--syn".into()]),
+        _ => {}
+    }
+    let mut module = |needs: &str, flag: &str, value: Option<String>| {
+        if let Some(value) = value {
+            if !o.list("match").iter().any(|m| m == needs) {
+                words.extend(["-m".to_owned(), needs.to_owned()]);
+            }
+            words.extend([flag.to_owned(), value]);
+        }
+    };
+    module("conntrack", "--ctstate", Some(o.list("ctstate").join(",")).filter(|c| !c.is_empty()));
+    module("limit", "--limit", o.text("limit"));
+    module("limit", "--limit-burst", o.text("limit_burst"));
+    module("owner", "--uid-owner", o.text("uid_owner"));
+    for (name, flag) in [("reject_with", "--reject-with"), ("icmp_type", "--icmp-type")] {
+        if let Some(value) = o.text(name) {
+            words.extend([flag.to_owned(), value]);
+        }
+    }
+    if let Some(comment) = o.text("comment") {
+        words.extend(["-m".into(), "comment".into(), "--comment".into(), comment]);
+    }
+    words
+}
+
+/// `community.general.ufw`
+pub static UFW: ModuleDef = ModuleDef {
+    names: &["ufw"],
+    options: &[
+        opt("state", T::Str).choices(&["enabled", "disabled", "reloaded", "reset"]),
+        opt("default", T::Str).alias(&["policy"]).choices(&["allow", "deny", "reject"]),
+        opt("direction", T::Str).choices(&["in", "incoming", "out", "outgoing", "routed"]),
+        opt("rule", T::Str).choices(&["allow", "deny", "limit", "reject"]),
+        opt("port", T::Str).alias(&["to_port"]),
+        opt("from_port", T::Str),
+        opt("proto", T::Str).alias(&["protocol"]),
+        opt("name", T::Str).alias(&["app"]),
+        opt("from_ip", T::Str).alias(&["from", "src"]),
+        opt("to_ip", T::Str).alias(&["dest", "to"]),
+        opt("interface", T::Str).alias(&["if"]),
+        opt("insert", T::Int),
+        opt("route", T::Bool),
+        opt("log", T::Bool),
+        opt("comment", T::Str),
+        opt("delete", T::Bool),
+        opt("logging", T::Str),
+    ],
+    free_form: false,
+    facts: &[],
+    compile: |args, _| {
+        let o = Opts::read(&UFW, args)?;
+        let direction = o.text_or("direction", "incoming");
+        let mut words: Vec<String> = Vec::new();
+        if let Some(rule) = o.text("rule") {
+            words.push(rule);
+            if o.has("direction") || o.has("interface") {
+                words.push(if direction.starts_with("out") { "out" } else { "in" }.into());
+            }
+            for (prefix, name) in [("on", "interface"), ("from", "from_ip"), ("port", "from_port")] {
+                words.extend(o.text(name).into_iter().flat_map(|v| [prefix.to_owned(), v]));
+            }
+            if !o.has("from_ip") {
+                words.extend(["from".to_owned(), "any".to_owned()]);
+            }
+            words.extend(["to".to_owned(), o.text_or("to_ip", "any")]);
+            for (prefix, name) in [("port", "port"), ("proto", "proto"), ("app", "name"), ("comment", "comment")] {
+                words.extend(o.text(name).filter(|v| name != "proto" || v != "any").into_iter().flat_map(|v| [prefix.to_owned(), v]));
+            }
+        }
+        let side = if direction.starts_with("out") {
+            "outgoing"
+        } else if direction == "routed" {
+            "routed"
+        } else {
+            "incoming"
+        };
+        let default = o.text_or("default", "");
+        Ok(Script::new()
+            .set("kw_state", &o.text_or("state", ""))
+            .set("kw_default", &default)
+            .set("kw_default_shown", &default)
+            .set("kw_direction", side)
+            .set("kw_delete", if o.flag("delete", false) { "delete" } else { "" })
+            .args(&words)
+            .plain("kw_ufw_check \"$@\"", "kw_ufw_apply \"$@\""))
+    },
+};
+
+/// `community.general.alternatives`
+pub static ALTERNATIVES: ModuleDef = ModuleDef {
+    names: &["alternatives"],
+    options: &[
+        opt("name", T::Str).req(),
+        opt("path", T::Path).req(),
+        opt("link", T::Path),
+        opt("priority", T::Int),
+        opt("state", T::Str).choices(&["present", "selected", "absent", "auto"]),
+    ],
+    free_form: false,
+    facts: &[],
+    compile: |args, _| {
+        let o = Opts::read(&ALTERNATIVES, args)?;
+        Ok(Script::new()
+            .set("kw_name", &o.text_or("name", ""))
+            .set_sh("kw_path", &o.path("path"))
+            .set("kw_link", &o.text_or("link", ""))
+            .set("kw_priority", &o.int("priority").unwrap_or(50).to_string())
+            .set("kw_state", &o.text_or("state", "selected"))
+            .plain("kw_alternatives_check", "kw_alternatives_apply"))
+    },
+};
+
+/// `community.general.timezone`
+pub static TIMEZONE: ModuleDef = ModuleDef {
+    names: &["timezone"],
+    options: &[opt("name", T::Str).req(), opt("hwclock", T::Str)],
+    free_form: false,
+    facts: &[],
+    compile: |args, _| {
+        let o = Opts::read(&TIMEZONE, args)?;
+        if o.has("hwclock") {
+            return Err(ArgError("timezone: hwclock is not supported".into()));
+        }
+        Ok(Script::new().set("kw_name", &o.text_or("name", "")).plain("kw_timezone_check", "kw_timezone_apply"))
+    },
+};
+
+/// `lib/ansible/modules/pip.py`
+pub static PIP: ModuleDef = ModuleDef {
+    names: &["pip"],
+    options: &[
+        opt("name", T::List),
+        opt("version", T::Str),
+        opt("requirements", T::Str),
+        opt("state", T::Str).choices(&["absent", "forcereinstall", "latest", "present"]),
+        opt("extra_args", T::Str),
+        opt("executable", T::Path),
+        opt("virtualenv", T::Path),
+        opt("virtualenv_command", T::Path),
+        opt("virtualenv_site_packages", T::Bool),
+        opt("virtualenv_python", T::Str),
+        opt("chdir", T::Path),
+        opt("editable", T::Bool),
+        opt("umask", T::Str),
+        opt("break_system_packages", T::Bool),
+    ],
+    free_form: false,
+    facts: &[],
+    compile: |args, _| {
+        let o = Opts::read(&PIP, args)?;
+        let mut names = o.list("name");
+        if let (Some(version), [name]) = (o.text("version"), &mut names[..]) {
+            *name = format!("{name}=={version}");
+        }
+        let breaking = if o.flag("break_system_packages", false) { " --break-system-packages" } else { "" };
+        Ok(Script::new()
+            .set("kw_pip", &o.text_or("executable", "pip3"))
+            .set("kw_venv", &o.text_or("virtualenv", ""))
+            .set("kw_venv_command", &o.text_or("virtualenv_command", "python3 -m venv"))
+            .set("kw_requirements", &o.text_or("requirements", ""))
+            .set("kw_state", &o.text_or("state", "present"))
+            .set("kw_extra", &format!("{}{breaking}", o.text_or("extra_args", "")))
+            .set("kw_chdir", &o.text_or("chdir", ""))
+            .args(&names)
+            .work(
+                "kw_pip_check \"$@\"",
+                "kw_pip_apply \"$@\"",
+                outcome::with(|result, said, _| {
+                    if said.has("same") {
+                        result.changed = false;
+                    }
+                }),
+            ))
+    },
+};
+
+/// `lib/ansible/modules/git.py`
+pub static GIT: ModuleDef = ModuleDef {
+    names: &["git"],
+    options: &[
+        opt("repo", T::Str).alias(&["name"]).req(),
+        opt("dest", T::Path).req(),
+        opt("version", T::Str),
+        opt("remote", T::Str),
+        opt("force", T::Bool),
+        opt("update", T::Bool),
+        opt("clone", T::Bool),
+        opt("depth", T::Int),
+        opt("bare", T::Bool),
+        opt("recursive", T::Bool),
+        opt("accept_hostkey", T::Bool),
+        opt("accept_newhostkey", T::Bool),
+        opt("key_file", T::Path),
+        opt("ssh_opts", T::Str),
+        opt("single_branch", T::Bool),
+    ],
+    free_form: false,
+    facts: &[],
+    compile: |args, _| {
+        let o = Opts::read(&GIT, args)?;
+        if o.flag("accept_hostkey", false) {
+            return Err(ArgError("git: accept_hostkey is not supported, no key is accepted unseen; put it into known_hosts first".into()));
+        }
+        let mut ssh = String::from("ssh -o BatchMode=yes");
+        if let Some(key) = o.text("key_file") {
+            ssh.push_str(" -o IdentitiesOnly=yes -i ");
+            ssh.push_str(&crate::shell::quote(&key));
+        }
+        if let Some(more) = o.text("ssh_opts") {
+            ssh.push(' ');
+            ssh.push_str(&more);
+        }
+        Ok(Script::new()
+            .set("kw_repo", &o.text_or("repo", ""))
+            .set_sh("kw_dest", &o.path("dest"))
+            .set("kw_version", &o.text_or("version", "HEAD"))
+            .set("kw_remote", &o.text_or("remote", "origin"))
+            .set("kw_ssh", &ssh)
+            .flag("kw_force", o.flag("force", false))
+            .flag("kw_update", o.flag("update", true))
+            .flag("kw_clone", o.flag("clone", true))
+            .set("kw_depth", &o.int("depth").map(|d| d.to_string()).unwrap_or_default())
+            .flag("kw_bare", o.flag("bare", false))
+            .flag("kw_recursive", o.flag("recursive", true))
+            .plain("kw_git_check", "kw_git_apply"))
+    },
+};
+
+/// `lib/ansible/modules/unarchive.py`
+pub static UNARCHIVE: ModuleDef = ModuleDef {
+    names: &["unarchive"],
+    options: file_options![
+        opt("src", T::Path).req(),
+        opt("dest", T::Path).req(),
+        opt("remote_src", T::Bool),
+        opt("creates", T::Path),
+        opt("extra_opts", T::List),
+        opt("exclude", T::List),
+        opt("include", T::List),
+        opt("keep_newer", T::Bool),
+        opt("list_files", T::Bool),
+        opt("copy", T::Bool),
+        opt("validate_certs", T::Bool),
+        opt("decrypt", T::Bool),
+    ],
+    free_form: false,
+    facts: &[],
+    compile: |args, env| {
+        let o = Opts::read(&UNARCHIVE, args)?;
+        let src = o.text_or("src", "");
+        let there = src.contains("://") || o.flag("remote_src", !o.flag("copy", true));
+        let mut options = o.list("extra_opts");
+        options.extend(o.list("exclude").iter().map(|e| format!("--exclude={e}")));
+        if o.flag("keep_newer", false) {
+            options.push("--keep-newer-files".into());
+        }
+        options.extend(o.list("include"));
+        if let Some(bad) = options.iter().find(|t| t.contains(char::is_whitespace)) {
+            return Err(ArgError(format!("unarchive: '{bad}' must not hold blanks")));
+        }
+        let script = if there {
+            Script::new().set("kw_blob", "").set_sh("kw_src", &o.path("src"))
+        } else {
+            let file = (env.read)("files", &src).map_err(ArgError)?;
+            Script::new().blob("kw_blob", file.content, false).set("kw_src", &src)
+        };
+        let script = script
+            .set_sh("kw_dest", &o.path("dest"))
+            .set_sh("kw_creates", &o.path("creates"))
+            .set("kw_opts", &options.join(" "))
+            .flag("kw_insecure", !o.flag("validate_certs", true));
+        let (dest, shown) = (o.text_or("dest", ""), src);
+        Ok(attributes(script, &o)?.work(
+            "kw_unarchive_check",
+            "kw_unarchive_apply",
+            outcome::with(move |result, _, _| {
+                result.fields.insert("dest".into(), dest.as_str().into());
+                result.fields.insert("src".into(), shown.as_str().into());
+            }),
+        ))
+    },
+};
+
+/// `community.general.archive`
+pub static ARCHIVE: ModuleDef = ModuleDef {
+    names: &["archive"],
+    options: file_options![
+        opt("path", T::List).req(),
+        opt("dest", T::Path).req(),
+        opt("format", T::Str).choices(&["bz2", "gz", "tar", "xz", "zip"]),
+        opt("remove", T::Bool),
+        opt("force_archive", T::Bool),
+        opt("exclude_path", T::List),
+        opt("exclusion_patterns", T::List),
+    ],
+    free_form: false,
+    facts: &[],
+    compile: |args, _| {
+        let o = Opts::read(&ARCHIVE, args)?;
+        let script = Script::new()
+            .set_sh("kw_dest", &o.path("dest"))
+            .set("kw_format", &o.text_or("format", "gz"))
+            .flag("kw_remove", o.flag("remove", false))
+            .set("kw_force", "")
+            .set("kw_backup", "")
+            .set("kw_validate", "")
+            .args(&o.list("path"));
+        Ok(attributes(script, &o)?.plain("kw_archive_check \"$@\"", "kw_archive_apply \"$@\""))
+    },
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::modules::testing::{Root, converges, fails};
+
+    #[test]
+    fn iptables_asks_before_it_appends() {
+        let prepare = |root: &Root| root.stub("iptables", r#"case "$*" in *-C*) [ -e "$R/rules" ] ;; *) echo "$*" >>"$R/rules" ;; esac"#);
+        let args = r#"{"chain":"INPUT","protocol":"tcp","destination_port":"22","ctstate":["NEW"],"jump":"ACCEPT","comment":"ssh in"}"#;
+        converges(&IPTABLES, args, prepare, |root| {
+            assert_eq!(
+                root.read("rules"),
+                "-w 10 -t filter -A INPUT -p tcp -j ACCEPT --destination-port 22 -m conntrack --ctstate NEW -m comment --comment ssh in\n"
+            );
+        });
+    }
+
+    #[test]
+    fn an_archive_is_unpacked_once() {
+        let prepare = |root: &Root| {
+            root.write("in/a", "1\n");
+            root.write("out/x", "");
+            assert!(
+                std::process::Command::new("tar")
+                    .arg("-czf")
+                    .arg(root.path("a.tar.gz"))
+                    .arg("-C")
+                    .arg(root.path("in"))
+                    .arg("a")
+                    .status()
+                    .unwrap()
+                    .success()
+            );
+        };
+        converges(&UNARCHIVE, r#"{"src":"$R/a.tar.gz","dest":"$R/out","remote_src":true}"#, prepare, |root| {
+            assert_eq!(root.read("out/a"), "1\n")
+        });
+        fails(&UNARCHIVE, r#"{"src":"$R/a.tar.gz","dest":"$R/none","remote_src":true}"#, prepare, "must be an existing directory");
+        converges(&ARCHIVE, r#"{"path":"$R/in","dest":"$R/new.tar.gz"}"#, prepare, |root| assert!(root.path("new.tar.gz").is_file()));
+    }
+
+    #[test]
+    fn git_clones_and_follows() {
+        let prepare = |root: &Root| {
+            let script =
+                "cd \"$1\" && git init -q -b main r && cd r && git -c user.name=a -c user.email=a@b commit -q --allow-empty -m one";
+            assert!(std::process::Command::new("sh").args(["-c", script, "sh"]).arg(root.path("")).status().unwrap().success());
+        };
+        converges(&GIT, r#"{"repo":"$R/r","dest":"$R/clone","version":"main"}"#, prepare, |root| assert!(root.path("clone/.git").is_dir()));
+    }
+
+    #[test]
+    fn time_zone_and_pip() {
+        converges(
+            &TIMEZONE,
+            r#"{"name":"Etc/UTC"}"#,
+            |r| r.write("etc/timezone", "x\n"),
+            |root| assert_eq!(root.read("etc/timezone"), "Etc/UTC\n"),
+        );
+        fails(&TIMEZONE, r#"{"name":"Mars/Base"}"#, |_| {}, "no time zone Mars/Base");
+        let pip = |root: &Root| {
+            root.stub("pip3", r#"case $1 in list) cat "$R/have" 2>/dev/null ;; install) echo 'Ansible_Core==2.1' >>"$R/have"; echo 'Successfully installed x' ;; esac"#);
+        };
+        converges(&PIP, r#"{"name":"ansible-core","version":"2.1"}"#, pip, |_| {});
+    }
+}

@@ -1,0 +1,8 @@
+# blockinfile: {"path":"/etc/x","block":"a"}
+# check
+kw_path=/etc/x
+kw_owner=''
+kw_group=''
+kw_mexpr=''
+kw_mode=''
+kw_edit_read

@@ -1,0 +1,3 @@
+# kubeadm_joined: {}
+# check
+kw_joined_check

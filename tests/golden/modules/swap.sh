@@ -1,0 +1,6 @@
+# swap: {"state":"absent"}
+# check
+kw_shared=''
+kw_swap_check
+# apply
+kw_swap_apply
