@@ -263,8 +263,12 @@ fn restarts(ctx: &Ctx<'_>) -> Findings {
             for c in containers(pod) {
                 let Some(end) = c.last_state.as_ref().and_then(|s| s.terminated.as_ref()) else { continue };
                 let age = now - end.finished_at.as_ref().map_or(now, |t| t.0.as_second());
-                // One restart during a bootstrap is how controllers wait for what is not there yet.
-                if age < 600 && end.exit_code != 0 && c.restart_count >= 2 {
+                // While a cluster comes up, ending is how controllers wait for what is not there yet: a young pod may do so
+                // a few times, if it runs now.
+                let young = pod.metadata.creation_timestamp.as_ref().is_none_or(|t| now - t.0.as_second() < 600);
+                let runs = c.state.as_ref().is_some_and(|s| s.running.is_some());
+                let allowed = if young && runs { 5 } else { 1 };
+                if age < 600 && end.exit_code != 0 && c.restart_count > allowed {
                     bad.push(Finding::bad(
                         name(pod),
                         format!("{} restarted {} times, last {age} s ago with exit code {}", c.name, c.restart_count, end.exit_code),
