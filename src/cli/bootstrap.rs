@@ -38,14 +38,16 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let cluster = ops::Cluster::open(&args.cluster.directory()?).await?;
     let changes = cluster.provider.plan(&cluster.spec).await.map_err(ops::OpsError::from)?;
     if !changes.is_empty() {
+        let about = cluster.provider.about(&cluster.spec).await.map_err(ops::OpsError::from)?;
         std::io::stderr().lock().write_all(changes::infra(&changes).as_bytes())?;
+        std::io::stderr().lock().write_all(changes::about(&about).as_bytes())?;
         let ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal() && !args.yes;
         if ask && !super::global::confirm("Do this?")? {
             return Ok(Exit::Done);
         }
     }
     let run = RunOptions { tags: args.tags, limit: args.limit, diff: args.diff, ..RunOptions::default() };
-    let options = Options { verify: !args.no_verify, run };
+    let options = Options { planned: Some(changes), verify: !args.no_verify, run };
     let log = cluster.state.new_log_directory("bootstrap")?;
     let shown = Shown::start(args.output.display(Some(log), args.diff));
     let outcome = ops::bootstrap::run(&cluster, &options, &shown.events, shown.cancel.clone()).await;

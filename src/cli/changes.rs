@@ -25,6 +25,11 @@ pub fn infra(changes: &[Change]) -> String {
     out
 }
 
+/// What a person should know beside them.
+pub fn about(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("  {}\n", clean_line(line))).collect()
+}
+
 /// Changes on hosts and in the cluster, and the closing line.
 pub fn hosts(plan: &Plan) -> String {
     let mut out = String::new();

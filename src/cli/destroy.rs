@@ -29,6 +29,8 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let mut stderr = std::io::stderr();
     writeln!(stderr, "cluster {}: {} machines {}", cluster.spec.name, names.len(), names.join(", "))?;
     if args.dry_run {
+        let changes = cluster.provider.plan_destroy(&cluster.spec).await.map_err(ops::OpsError::from)?;
+        crate::report::out(&changes::infra(&changes));
         return Ok(Exit::Done);
     }
     if !args.yes {

@@ -4,12 +4,14 @@
 mod bootstrap;
 mod changes;
 mod completions;
+mod cost;
 mod destroy;
 mod exit;
 mod global;
 mod inventory;
 mod kubeconfig;
 mod kubectl;
+mod list;
 mod plan;
 mod playbook;
 mod reset;
@@ -48,6 +50,8 @@ enum Command {
     Ssh(ssh::Args),
     Reset(reset::Args),
     Destroy(destroy::Args),
+    Cost(cost::Args),
+    List(list::Args),
     Completions(completions::Args),
 }
 
@@ -82,6 +86,8 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Ssh(args) => ssh::run(args).await,
         Command::Reset(args) => reset::run(args).await,
         Command::Destroy(args) => destroy::run(args).await,
+        Command::Cost(args) => cost::run(args).await,
+        Command::List(args) => list::run(args).await,
         Command::Completions(args) => completions::run(&args),
     }
 }

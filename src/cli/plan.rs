@@ -24,6 +24,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     shown.finish().await;
     let plan = plan?;
     if !args.output.json() {
+        report::out(&changes::about(&plan.about));
         report::out(&changes::infra(&plan.infra));
         report::out(&changes::hosts(&plan));
     }

@@ -2,14 +2,17 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
+mod cost;
 pub mod lab;
 pub mod operator_key;
 pub mod rules;
 
+pub use cost::{Cost, CostLine};
+
 use crate::{event::Events, spec::ClusterSpec};
 use async_trait::async_trait;
 use serde::Serialize;
-use std::net::Ipv4Addr;
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 /// A machine as its provider sees it. Plain data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -123,6 +126,33 @@ pub trait Provider: Send + Sync {
     /// Makes it so: creates what is missing, mends what differs. Returns when the machines exist and are starting;
     /// whether SSH answers is for the connection to find out.
     async fn apply(&self, spec: &ClusterSpec, events: &Events) -> Result<Provision, InfraError>;
+    /// Like [`Provider::apply`], but stops before the first change if `planned` is no longer what [`Provider::plan`] says.
+    async fn apply_planned(&self, spec: &ClusterSpec, planned: &[Change], events: &Events) -> Result<Provision, InfraError> {
+        let _ = planned;
+        self.apply(spec, events).await
+    }
+    /// What a person should know beside the plan, a line each: whose account it is, the region, foreign rules, the cost.
+    /// Reads only.
+    async fn about(&self, spec: &ClusterSpec) -> Result<Vec<String>, InfraError> {
+        let _ = spec;
+        Ok(Vec::new())
+    }
+    /// What the cluster costs; `None`: nothing.
+    async fn cost(&self, spec: &ClusterSpec) -> Result<Option<Cost>, InfraError> {
+        let _ = spec;
+        Ok(None)
+    }
+    /// Names of the clusters where this one is, and how many machines each has. Reads only.
+    async fn list(&self, spec: &ClusterSpec) -> Result<BTreeMap<String, usize>, InfraError> {
+        let machines = self.discover(spec).await?.machines.len();
+        Ok((machines > 0).then(|| (spec.name.clone(), machines)).into_iter().collect())
+    }
+    /// What [`Provider::destroy`] would delete. Reads only.
+    async fn plan_destroy(&self, spec: &ClusterSpec) -> Result<Vec<Change>, InfraError> {
+        let machines = self.discover(spec).await?.machines;
+        let delete = |m: Machine| Change { action: Action::Delete, kind: "machine".to_owned(), name: m.name, details: vec![m.id] };
+        Ok(machines.into_iter().map(delete).collect())
+    }
     /// What exists, by label or tag. Reads only. Empty `machines`: there is no such cluster.
     async fn discover(&self, spec: &ClusterSpec) -> Result<Provision, InfraError>;
     /// Deletes everything of this cluster and nothing else. Returns what was deleted.

@@ -4,6 +4,7 @@ use super::{Cluster, OpsError, playbooks};
 use crate::{
     engine::{RunOptions, RunSummary},
     event::{Events, Kind},
+    infra::Change,
     verify::Report,
 };
 use std::time::Instant;
@@ -12,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 /// What to do.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// What was shown and agreed to: nothing else is done to the machines.
+    pub planned: Option<Vec<Change>>,
     /// End with the health report.
     pub verify: bool,
     /// Options of the playbooks.
@@ -35,7 +38,10 @@ pub async fn run(cluster: &Cluster, options: &Options, events: &Events, cancel: 
     let site = [playbooks::shipped_source("playbooks/site.yml")];
     playbooks::read(&site, &load)?;
 
-    let provision = cluster.provider.apply(&cluster.spec, events).await?;
+    let provision = match &options.planned {
+        Some(planned) => cluster.provider.apply_planned(&cluster.spec, planned, events).await?,
+        None => cluster.provider.apply(&cluster.spec, events).await?,
+    };
     let hosts = playbooks::cluster_hosts(cluster, &provision, true);
     let summary = Box::pin(playbooks::run(&site, &load, hosts, &options.run, events, cancel)).await?;
 

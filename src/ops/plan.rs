@@ -13,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Plan {
     /// By the provider.
     pub infra: Vec<Change>,
+    /// What a person should know beside that.
+    pub about: Vec<String>,
     /// On hosts and in the cluster; not looked at while machines are missing.
     pub hosts: Vec<HostChange>,
     /// Some hosts could not be looked at.
@@ -40,15 +42,16 @@ impl Plan {
 /// Looks at the provider, then, where machines run, at hosts and cluster.
 pub async fn run(cluster: &Cluster, limit: Option<&str>, events: &Events, cancel: CancellationToken) -> Result<Plan, OpsError> {
     let infra = cluster.provider.plan(&cluster.spec).await?;
+    let about = cluster.provider.about(&cluster.spec).await?;
     let provision = cluster.provider.discover(&cluster.spec).await?;
-    let plan = Plan { infra, ..Plan::default() };
+    let plan = Plan { infra, about, ..Plan::default() };
     let wanted = 1 + cluster.spec.pools.iter().map(|p| p.count).sum::<u32>();
     let running = provision.machines.iter().filter(|m| m.state == MachineState::Running).count();
     if provision.machines.is_empty() || running < usize::try_from(wanted).unwrap_or(usize::MAX) {
         return Ok(plan);
     }
     let seen = on_hosts(cluster, &provision, limit, events, cancel).await?;
-    Ok(Plan { infra: plan.infra, ..seen })
+    Ok(Plan { infra: plan.infra, about: plan.about, ..seen })
 }
 
 /// What the shipped playbooks would change on these machines and in their cluster.
@@ -79,7 +82,7 @@ pub async fn on_hosts(
         changes
     };
     let (summary, hosts) = tokio::join!(work, copy);
-    Ok(Plan { infra: Vec::new(), hosts, failed: !summary?.is_ok() })
+    Ok(Plan { infra: Vec::new(), about: Vec::new(), hosts, failed: !summary?.is_ok() })
 }
 
 fn change(event: &Event) -> Option<HostChange> {

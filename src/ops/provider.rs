@@ -5,7 +5,6 @@ use crate::{
     event::Events,
     infra::{Change, InfraError, Machine, MachineState, Provider, Provision},
     spec::{self, ClusterSpec},
-    text::Problem,
 };
 use async_trait::async_trait;
 
@@ -17,8 +16,8 @@ pub async fn of(spec: &ClusterSpec) -> Result<Box<dyn Provider>, OpsError> {
         spec::Provider::Aws(settings) => Ok(Box::new(crate::infra::aws::Aws::connect(settings).await?)),
         #[cfg(not(feature = "aws"))]
         spec::Provider::Aws(_) => {
-            let problem =
-                Problem::new("this kubewright was built without EC2").hint("build it with `cargo build --release --features aws`");
+            let problem = crate::text::Problem::new("this kubewright was built without EC2")
+                .hint("build it with `cargo build --release --features aws`");
             Err(OpsError::Invalid(problem.into()))
         }
         spec::Provider::Static(_) => Ok(Box::new(Static)),

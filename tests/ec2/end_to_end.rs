@@ -10,14 +10,14 @@ use kubewright::{
     event::Events,
     infra::{
         Action, Provider,
-        aws::{AwsProvider, api::Patience},
+        aws::{Aws, api::Patience},
     },
 };
 use std::sync::Arc;
 
 /// A provider over a wire; waits are a hundred times shorter.
-fn provider(wire: &Wire, url: &str) -> AwsProvider {
-    AwsProvider::with_config(&wire.config(url), Patience::default().divided(100))
+fn provider(wire: &Wire, url: &str) -> Aws {
+    Aws::with_config(&wire.config(url), Patience::default().divided(100))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,14 +73,14 @@ async fn from_an_empty_account_to_machines_and_back() {
     let gone = aws.destroy(&spec, &events).await.unwrap();
     assert!(gone.iter().filter(|c| c.kind == "instance").count() >= 4);
     assert!(aws.discover(&spec).await.unwrap().machines.is_empty());
-    assert!(aws.list().await.unwrap().is_empty(), "{:?}", aws.list().await);
+    assert!(aws.list(&spec).await.unwrap().is_empty(), "{:?}", aws.list(&spec).await);
     assert!(aws.destroy(&spec, &events).await.unwrap().is_empty(), "a second time there is nothing to do");
     assert!(aws.apply(&spec, &events).await.unwrap().machines.len() == 4, "and it can be made again");
     aws.destroy(&spec, &events).await.unwrap();
 }
 
 /// Somebody changes a rule, a tag and a route behind our back.
-async fn drift(aws: &AwsProvider, wire: &Wire, spec: &kubewright::spec::ClusterSpec, url: &str) {
+async fn drift(aws: &Aws, wire: &Wire, spec: &kubewright::spec::ClusterSpec, url: &str) {
     let ec2 = aws_sdk_ec2::Client::new(&wire.config(url));
     let rules = ec2.describe_security_group_rules().send().await.unwrap();
     let tagged = |r: &aws_sdk_ec2::types::SecurityGroupRule, key: &str| r.tags().iter().any(|t| t.value() == Some(key));

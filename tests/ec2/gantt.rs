@@ -6,7 +6,7 @@ use kubewright::{
     event::{Events, Kind},
     infra::{
         Provider,
-        aws::{AwsProvider, api::Patience},
+        aws::{Aws, api::Patience},
     },
 };
 use std::{
@@ -20,7 +20,7 @@ async fn only_the_routes_wait_for_the_nat_gateway() {
     let spec = default_cluster(home.path());
     let (model, wire, _) = on_model();
     let patience = Patience { poll: Duration::from_millis(30), ..impatient() };
-    let aws = AwsProvider::with_config(&wire.config("http://ec2.test"), patience);
+    let aws = Aws::with_config(&wire.config("http://ec2.test"), patience);
     model.lock().clock = Some(Instant::now());
     model.lock().slow = 300;
     wire.latency(Duration::from_millis(2));

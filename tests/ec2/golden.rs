@@ -100,7 +100,7 @@ async fn the_calls_of_a_whole_life_are_in_the_policy() {
     let (_, wire, provider) = on_model();
     provider.survey(&spec).await.unwrap();
     provider.apply(&spec, &Events::none()).await.unwrap();
-    provider.list().await.unwrap();
+    provider.list(&spec).await.unwrap();
     provider.destroy(&spec, &Events::none()).await.unwrap();
     let policy = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/iam-policy.json")).unwrap();
     for form in wire.take_log() {

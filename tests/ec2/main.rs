@@ -15,17 +15,17 @@ mod refusals;
 
 use kubewright::infra::{
     Change,
-    aws::{AwsProvider, api::Patience},
+    aws::{Aws, api::Patience},
 };
 use model::Model;
 use std::{sync::Arc, time::Duration};
 use wire::Wire;
 
 /// A provider over the model. Its waits are milliseconds, because the model's time is requests.
-fn on_model() -> (Arc<Model>, Wire, AwsProvider) {
+fn on_model() -> (Arc<Model>, Wire, Aws) {
     let model = Arc::new(Model::new());
     let wire = Wire::new(model.clone());
-    let aws = AwsProvider::with_config(&wire.config("http://ec2.test"), impatient());
+    let aws = Aws::with_config(&wire.config("http://ec2.test"), impatient());
     (model, wire, aws)
 }
 

@@ -7,7 +7,10 @@ use crate::{
 };
 use kubewright::{
     event::Events,
-    infra::{InfraError, Provider},
+    infra::{
+        InfraError, Provider,
+        aws::{Aws, api::Patience},
+    },
 };
 
 fn parts(error: InfraError) -> (String, String) {
@@ -40,6 +43,51 @@ async fn expired_credentials_stop_before_anything_is_made() {
     let (what, hint) = parts(provider.apply(&spec, &Events::none()).await.unwrap_err());
     assert!(what.contains("ExpiredToken") && hint.contains("sign in again"), "{what} / {hint}");
     assert!(model.alive().is_empty());
+}
+
+/// A chain that finds nothing, as on a machine without AWS.
+#[derive(Debug)]
+struct Nobody;
+
+impl aws_sdk_ec2::config::ProvideCredentials for Nobody {
+    fn provide_credentials<'a>(&'a self) -> aws_credential_types::provider::future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let error = aws_credential_types::provider::error::CredentialsError::not_loaded("no providers in chain provided credentials");
+        aws_credential_types::provider::future::ProvideCredentials::ready(Err(error))
+    }
+}
+
+#[tokio::test]
+async fn without_credentials_it_says_so_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    let spec = default_cluster(home.path());
+    let (model, wire, _) = on_model();
+    let config = wire
+        .config("http://ec2.test")
+        .into_builder()
+        .credentials_provider(aws_sdk_ec2::config::SharedCredentialsProvider::new(Nobody))
+        .build();
+    let provider = Aws::with_config(&config, Patience::default());
+    let begun = std::time::Instant::now();
+    let (what, hint) = parts(provider.plan(&spec).await.unwrap_err());
+    assert!(begun.elapsed().as_secs() < 5, "it is not tried again");
+    assert!(what.contains("credentials") && hint.contains("AWS_PROFILE"), "{what} / {hint}");
+    assert!(model.alive().is_empty());
+}
+
+#[tokio::test]
+async fn a_region_that_does_not_exist_is_said_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    let mut spec = default_cluster(home.path());
+    aws(&mut spec).endpoint = Some("http://ec2.nowhere-1.invalid".into());
+    let (_, wire, _) = on_model();
+    let config = wire.config("http://ec2.nowhere-1.invalid").into_builder();
+    let http = aws_smithy_http_client::Builder::new().build_http();
+    let provider = Aws::with_config(&config.http_client(http).build(), Patience::default());
+    let (what, hint) = parts(provider.plan(&spec).await.unwrap_err());
+    assert!(what.contains("dns error") && hint.contains("is aws.region a region"), "{what} / {hint}");
 }
 
 #[tokio::test]

@@ -1,40 +1,12 @@
 //! What a cluster costs: on-demand prices as a dated table for the types that the examples use.
 
 use super::wanted::Wanted;
-use serde::Serialize;
+use crate::infra::{Cost, CostLine};
 
 /// The day of the prices below. They are public on-demand prices, without tax, in US dollars.
 pub const PRICES_OF: &str = "2026-11-01";
 /// Hours of a month, as AWS's own calculator counts.
 const HOURS: f64 = 730.0;
-
-/// One line of the table.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Line {
-    /// What: `t3.small`, `NAT gateway`.
-    pub what: String,
-    /// How many (instances, GiB, addresses).
-    pub count: u64,
-    /// US dollars per piece and month; `None`: not in our table.
-    pub monthly_each: Option<f64>,
-    /// What the number leaves out.
-    pub note: Option<String>,
-}
-
-/// The table of a cluster.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Cost {
-    /// Region whose prices these are.
-    pub region: String,
-    /// Day of the prices.
-    pub prices_of: &'static str,
-    /// Lines.
-    pub lines: Vec<Line>,
-    /// US dollars per month of all lines that have a price.
-    pub monthly: f64,
-    /// Whether a line has no price: then `monthly` is too low.
-    pub incomplete: bool,
-}
 
 /// Per hour: type, eu-central-1, us-east-1 (<https://aws.amazon.com/ec2/pricing/on-demand/>).
 const INSTANCES: &[(&str, f64, f64)] = &[
@@ -67,7 +39,7 @@ fn region(name: &str) -> Option<(Region, usize)> {
 /// The cost of what is wanted.
 pub fn cost(wanted: &Wanted, region_name: &str) -> Cost {
     let prices = region(region_name);
-    let mut lines: Vec<Line> = Vec::new();
+    let mut lines: Vec<CostLine> = Vec::new();
     for machine in &wanted.machines {
         let what = if machine.spot { format!("{} (spot)", machine.instance_type) } else { machine.instance_type.clone() };
         if let Some(line) = lines.iter_mut().find(|l| l.what == what) {
@@ -79,18 +51,18 @@ pub fn cost(wanted: &Wanted, region_name: &str) -> Cost {
             Some(if *column == 0 { row.1 } else { row.2 })
         });
         let note = machine.spot.then(|| "on-demand price; spot is usually 50-70 % less".to_owned());
-        lines.push(Line { what, count: 1, monthly_each: hour.map(|h| h * HOURS), note });
+        lines.push(CostLine { what, count: 1, monthly_each: hour.map(|h| h * HOURS), note });
     }
     let gib = wanted.machines.iter().map(|m| u64::from(m.volume_gib)).sum();
     let price = |f: fn(&Region) -> f64| prices.as_ref().map(|(r, _)| f(r));
-    lines.push(Line { what: "gp3 GiB".into(), count: gib, monthly_each: price(|r| r.gp3_gib_month), note: None });
+    lines.push(CostLine { what: "gp3 GiB".into(), count: gib, monthly_each: price(|r| r.gp3_gib_month), note: None });
     let per_gb = prices.as_ref().map(|(r, _)| format!("and {:.3} USD per GB through it", r.nat_gb));
     let nats = wanted.nats.len() as u64;
     if nats > 0 {
-        lines.push(Line { what: "NAT gateway".into(), count: nats, monthly_each: price(|r| r.nat_hour * HOURS), note: per_gb });
+        lines.push(CostLine { what: "NAT gateway".into(), count: nats, monthly_each: price(|r| r.nat_hour * HOURS), note: per_gb });
     }
     let addresses = wanted.addresses.len() as u64;
-    lines.push(Line { what: "public IPv4 address".into(), count: addresses, monthly_each: price(|r| r.ipv4_hour * HOURS), note: None });
+    lines.push(CostLine { what: "public IPv4 address".into(), count: addresses, monthly_each: price(|r| r.ipv4_hour * HOURS), note: None });
     #[expect(clippy::cast_precision_loss, reason = "counts of a cluster are far below 2^52")]
     let monthly = lines.iter().filter_map(|l| Some(l.monthly_each? * l.count as f64)).sum();
     let incomplete = lines.iter().any(|l| l.monthly_each.is_none());

@@ -31,6 +31,8 @@ pub enum Meaning {
     Denied,
     /// No credentials, or credentials that no longer work.
     Credentials,
+    /// The name of the endpoint does not exist, or there is no network.
+    Unreachable,
     /// Anything else: repeating it gives the same answer.
     Final,
 }
@@ -74,7 +76,13 @@ impl Fault {
             }
             _ => {
                 let message = chain(error);
-                let meaning = if is_about_credentials(&message) { Meaning::Credentials } else { Meaning::Unknown };
+                let meaning = if is_about_credentials(&message) {
+                    Meaning::Credentials
+                } else if message.contains("dns error") {
+                    Meaning::Unreachable
+                } else {
+                    Meaning::Unknown
+                };
                 Self { action, code: None, message, meaning }
             }
         }
@@ -96,6 +104,7 @@ impl Fault {
             }
             Meaning::Quota => Some("raise this quota of the account (Service Quotas) or free some, then run the same command".to_owned()),
             Meaning::Capacity => Some("choose another instance type or zone, or try later".to_owned()),
+            Meaning::Unreachable => Some("is aws.region a region, and is there a network?".to_owned()),
             Meaning::Throttled | Meaning::Unknown => Some("run the same command again: it continues where this stopped".to_owned()),
             _ => None,
         };

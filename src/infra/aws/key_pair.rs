@@ -6,13 +6,11 @@ use super::{
     plan::{self, Plan},
     run::Ctx,
     tags::{Tags, at_creation},
-    wanted::{OperatorKey, Wanted},
+    wanted::Wanted,
     world::World,
 };
-use crate::{infra::InfraError, spec::Access};
 use aws_sdk_ec2::{primitives::Blob, types::ResourceType};
-use russh::keys::{Algorithm, HashAlg, PrivateKey, PublicKey, ssh_key::LineEnding};
-use std::{io::Write, path::Path};
+use russh::keys::{HashAlg, PublicKey};
 
 /// Key of the key pair.
 pub const KEY: &str = "key-pair";
@@ -45,29 +43,30 @@ pub fn diff(wanted: &Wanted, world: &World, plan: &mut Plan) {
     let tags = wanted.tags(KEY);
     let name = wanted.key_pair_name();
     let Some(there) = world.key_pair() else {
-        let (public_key, details) = match &wanted.operator_key {
-            OperatorKey::Known(key) => (key.clone(), vec![format!("fingerprint: {}", fingerprint(key))]),
-            OperatorKey::ToBeMade(path) => (String::new(), vec![format!("a new ed25519 key is made in {}", path.display())]),
+        let (public_key, details) = match wanted.operator_keys.as_deref() {
+            Some([key, ..]) => (key.clone(), vec![format!("fingerprint: {}", fingerprint(key))]),
+            _ => (String::new(), vec!["a new ed25519 key is made where access.key says".to_owned()]),
         };
         let work = Work::Import { name, public_key, tags };
         plan.create("key pair", KEY, &[], details, plan::Work::KeyPair(work));
         return;
     };
     plan.keep("key pair", KEY, &there.own, &tags);
-    match &wanted.operator_key {
-        OperatorKey::Known(key) if !is_same(key, there.public_key.as_deref(), &there.fingerprint) => plan.refused.push(format!(
-            "key pair {}: the account has the key {}, access.key is {}: use the key that the machines were made with",
-            there.name,
-            there.fingerprint,
-            fingerprint(key)
+    let shown = &there.fingerprint;
+    match &wanted.operator_keys {
+        Some(keys) if !keys.iter().any(|k| is_same(k, there.public_key.as_deref(), shown)) => {
+            let ours: Vec<String> = keys.iter().map(|k| fingerprint(k)).collect();
+            plan.refused.push(format!(
+                "key pair {}: the account has the key {shown}, access.key is {}: use the key that the machines were made with",
+                there.name,
+                ours.join(", ")
+            ));
+        }
+        None => plan.refused.push(format!(
+            "key pair {}: the machines were made with the key {shown}, but the file of access.key does not exist: copy that key here",
+            there.name
         )),
-        OperatorKey::ToBeMade(path) => plan.refused.push(format!(
-            "key pair {}: the machines were made with the key {}, but {} does not exist: copy that key here (access.key)",
-            there.name,
-            there.fingerprint,
-            path.display()
-        )),
-        OperatorKey::Known(_) => {}
+        Some(_) => {}
     }
 }
 
@@ -86,79 +85,6 @@ fn is_same(key: &str, shown: Option<&str>, fingerprint_shown: &str) -> bool {
 /// `SHA256:…` as `ssh-keygen -l` shows it.
 pub fn fingerprint(key: &str) -> String {
     PublicKey::from_openssh(key).map_or_else(|_| "(unreadable)".to_owned(), |k| k.fingerprint(HashAlg::Sha256).to_string())
-}
-
-/// The operator's public key: `KEY.pub` beside the private key, else the public half inside it (readable without its
-/// passphrase); without a path, the agent's first key.
-pub async fn operator_key(access: &Access, directory: &Path) -> Result<OperatorKey, InfraError> {
-    let Some(path) = &access.key else { return from_agent().await };
-    let path = directory.join(path);
-    let unreadable = |path: &Path, why: String| InfraError::Missing {
-        what: format!("{}: {why}", path.display()),
-        hint: "access.key must name a private key in OpenSSH's form, or a file that does not exist yet".to_owned(),
-    };
-    let mut public = path.clone().into_os_string();
-    public.push(".pub");
-    for (file, is_public) in [(Path::new(&public), true), (path.as_path(), false)] {
-        match std::fs::read_to_string(file) {
-            Ok(text) if is_public => {
-                let key = PublicKey::from_openssh(&text).map_err(|e| unreadable(file, e.to_string()))?;
-                return one_line(&key);
-            }
-            Ok(text) => {
-                let key = PrivateKey::from_openssh(&text).map_err(|e| unreadable(file, e.to_string()))?;
-                return one_line(key.public_key());
-            }
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-            Err(e) => return Err(unreadable(file, e.to_string())),
-        }
-    }
-    Ok(OperatorKey::ToBeMade(path))
-}
-
-fn one_line(key: &PublicKey) -> Result<OperatorKey, InfraError> {
-    let text = key.to_openssh().map_err(|e| InfraError::Missing {
-        what: format!("the operator's key cannot be written: {e}"),
-        hint: "use an ed25519 key".to_owned(),
-    })?;
-    Ok(OperatorKey::Known(text))
-}
-
-async fn from_agent() -> Result<OperatorKey, InfraError> {
-    let missing = |why: String| InfraError::Missing {
-        what: format!("no SSH key: {why}"),
-        hint: "set access.key to a file (made if it is missing), or load a key with ssh-add".to_owned(),
-    };
-    let mut agent =
-        russh::keys::agent::client::AgentClient::connect_env().await.map_err(|e| missing(format!("the SSH agent does not answer: {e}")))?;
-    let keys = agent.request_identities().await.map_err(|e| missing(format!("the SSH agent does not answer: {e}")))?;
-    let key = keys.first().ok_or_else(|| missing("the SSH agent has no key".to_owned()))?;
-    one_line(&key.public_key())
-}
-
-/// Makes the operator's key, 0600, never over an existing file.
-pub fn make_operator_key(path: &Path) -> Result<String, InfraError> {
-    let failed = |why: String| InfraError::Failed {
-        what: format!("making the SSH key {}", path.display()),
-        why,
-        hint: Some("make it yourself: ssh-keygen -t ed25519 -f FILE".to_owned()),
-    };
-    let key = new_key().map_err(&failed)?;
-    let text = key.to_openssh(LineEnding::LF).map_err(|e| failed(e.to_string()))?;
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent).map_err(|e| failed(e.to_string()))?;
-    }
-    // Written beside and linked into place: a kill leaves a whole key or none, and an existing one is never replaced.
-    let parent = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(parent).map_err(|e| failed(e.to_string()))?;
-    file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(|e| failed(e.to_string()))?;
-    file.persist_noclobber(path).map_err(|e| failed(e.to_string()))?;
-    key.public_key().to_openssh().map_err(|e| failed(e.to_string()))
-}
-
-/// A fresh ed25519 key.
-pub fn new_key() -> Result<PrivateKey, String> {
-    PrivateKey::random(&mut rand::rng(), Algorithm::Ed25519).map_err(|e| e.to_string())
 }
 
 impl Work {
@@ -189,22 +115,13 @@ impl Work {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
-    #[tokio::test]
-    async fn a_key_is_made_once_and_read_back() {
-        let dir = tempfile::tempdir().unwrap();
-        let access =
-            Access { user: "ubuntu".into(), key: Some("keys/id".into()), ssh_from: vec![], ssh_from_auto: false, api_from: vec![] };
-        let OperatorKey::ToBeMade(path) = operator_key(&access, dir.path()).await.unwrap() else { panic!("there is no key yet") };
-        let public = make_operator_key(&path).unwrap();
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(operator_key(&access, dir.path()).await.unwrap(), OperatorKey::Known(public.clone()));
-        assert!(make_operator_key(&path).is_err(), "an existing key is never replaced");
-        assert!(is_same(&public, None, &format!("{}=", fingerprint(&public).trim_start_matches("SHA256:"))));
-        assert!(is_same(&public, Some(&format!("{public} a comment")), ""));
-        let other = new_key().unwrap().public_key().to_openssh().unwrap();
-        assert!(!is_same(&public, Some(&other), ""));
-        assert!(!is_same(&public, None, fingerprint(&other).trim_start_matches("SHA256:")));
+    #[test]
+    fn keys_are_compared_by_what_ec2_shows() {
+        let key = || crate::infra::operator_key::new_key().unwrap().1;
+        let (ours, other) = (key(), key());
+        let shown = |k: &str| format!("{}=", fingerprint(k).trim_start_matches("SHA256:"));
+        assert!(is_same(&ours, None, &shown(&ours)) && !is_same(&ours, None, &shown(&other)));
+        assert!(is_same(&ours, Some(&format!("{ours} a comment")), "") && !is_same(&ours, Some(&other), ""));
     }
 }

@@ -32,7 +32,7 @@ pub mod wanted;
 pub mod world;
 
 pub use key_pair::fingerprint;
-pub use provider::{AwsProvider, Survey};
+pub use provider::{Aws, Survey};
 
 use sha2::{Digest, Sha256};
 

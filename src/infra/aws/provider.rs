@@ -2,20 +2,18 @@
 
 use super::{
     api::{Api, Effect, Patience},
-    blockers,
-    cost::{self, Cost},
-    destroy, diff,
+    blockers, cost, destroy, diff,
     errors::{Fault, Meaning},
     facts::{self, Facts, Identity},
     key_pair, machines, operator,
     plan::{Plan, Work},
     read, run, tags,
-    wanted::{OperatorKey, Wanted},
+    wanted::Wanted,
     world::World,
 };
 use crate::{
     event::Events,
-    infra::{Change, InfraError, Provider, Provision},
+    infra::{Change, Cost, InfraError, Provider, Provision, operator_key},
     spec::{self, AwsSettings, ClusterSpec},
 };
 use async_trait::async_trait;
@@ -33,7 +31,7 @@ const ROUNDS: u32 = 60;
 
 /// EC2 in one region, with one identity.
 #[derive(Clone, Debug)]
-pub struct AwsProvider {
+pub struct Aws {
     api: Api,
     operator: Vec<Ipv4Net>,
     retain_volumes: bool,
@@ -54,9 +52,9 @@ pub struct Survey {
     pub cost: Cost,
 }
 
-impl AwsProvider {
+impl Aws {
     /// Credentials, profile, SSO and assumed roles by AWS's standard chain; the region is the spec's.
-    pub async fn connect(settings: &AwsSettings) -> Self {
+    pub async fn connect(settings: &AwsSettings) -> Result<Self, InfraError> {
         let mut loader = aws_config::defaults(BehaviorVersion::latest()).region(Region::new(settings.region.clone())).timeout_config(
             aws_config::timeout::TimeoutConfig::builder()
                 .connect_timeout(Duration::from_secs(10))
@@ -74,7 +72,7 @@ impl AwsProvider {
                 .tls_provider(aws_smithy_http_client::tls::Provider::Rustls(aws_smithy_http_client::tls::rustls_provider::CryptoMode::Ring))
                 .build_https(),
         );
-        Self::with_config(&loader.load().await, Patience::default())
+        Ok(Self::with_config(&loader.load().await, Patience::default()))
     }
 
     /// Over a configuration of one's own; tests are impatient.
@@ -109,13 +107,8 @@ impl AwsProvider {
         Ok(Survey { identity, changes: plan.changes(), notes: plan.notes, cost: cost::cost(&wanted, &region), region })
     }
 
-    /// Like [`Provider::apply`], but stops before the first change if the world no longer is what `planned` was made from.
-    pub async fn apply_planned(&self, spec: &ClusterSpec, planned: &[Change], events: &Events) -> Result<Provision, InfraError> {
-        self.converge(spec, Some(planned), events).await
-    }
-
     /// Names of the clusters in this region, and how many machines each has. Reads only.
-    pub async fn list(&self) -> Result<BTreeMap<String, usize>, InfraError> {
+    async fn clusters(&self) -> Result<BTreeMap<String, usize>, InfraError> {
         let tagged = Filter::builder().name("tag-key").values(tags::CLUSTER).build();
         let ec2 = &self.api.ec2;
         let found = async {
@@ -201,7 +194,7 @@ impl AwsProvider {
             self.world_with(spec, made),
             self.facts(spec, settings),
             self.operator_addresses(spec),
-            key_pair::operator_key(&spec.access, &spec.directory),
+            operator_key::public_keys(spec),
         )?;
         let wanted = Wanted::new(spec, settings, &facts, key, &operator)?;
         let plan = diff::diff(&wanted, &world);
@@ -242,7 +235,7 @@ impl AwsProvider {
                     hint: "nothing was done; look at the new plan".to_owned(),
                 });
             }
-            with_operator_key(&wanted, &mut plan)?;
+            with_operator_key(spec, &wanted, &mut plan).await?;
             let mut outcome = run::run(&self.api, &plan, events).await;
             made.append(&mut outcome.made);
             let deleted = plan.ops.iter().filter_map(|op| op.key.strip_prefix("delete/"));
@@ -264,6 +257,20 @@ impl AwsProvider {
         ))
     }
 
+    /// What a destroy takes away: everything but foreign rules and, if they are to stay, volumes of PVCs. Rules of our own groups
+    /// go with these.
+    fn ours<'w>(&self, spec: &ClusterSpec, world: &'w World) -> BTreeSet<&'w str> {
+        let own_groups: BTreeSet<&str> = world.groups.iter().map(|g| g.own.id.as_str()).collect();
+        let mut ids = world.ids();
+        ids.retain(|id| {
+            let rule = world.rules.iter().find(|r| r.id == *id);
+            let rule_stays = rule.is_some_and(|r| r.tags.get(tags::CLUSTER) != Some(&spec.name) || own_groups.contains(r.group.as_str()));
+            let volume_stays = self.retain_volumes && world.volumes.iter().any(|v| v.own.id == *id && v.dynamic);
+            !rule_stays && !volume_stays
+        });
+        ids
+    }
+
     async fn tear_down(&self, spec: &ClusterSpec, events: &Events) -> Result<Vec<Change>, InfraError> {
         let mut done: Vec<Change> = Vec::new();
         let mut last: Option<(String, Fault)> = None;
@@ -273,15 +280,7 @@ impl AwsProvider {
         let end = Instant::now() + self.api.patience.wait * 2;
         while Instant::now() < end {
             let world = self.world(spec).await?;
-            let mut ids = world.ids();
-            ids.retain(|id| {
-                let foreign_rule = world.rules.iter().any(|r| r.id == *id && r.tags.get(tags::CLUSTER) != Some(&spec.name));
-                let kept_volume = self.retain_volumes && world.volumes.iter().any(|v| v.own.id == *id && v.dynamic);
-                !foreign_rule && !kept_volume
-            });
-            // Rules of our own groups go with these.
-            let own_groups: BTreeSet<&str> = world.groups.iter().map(|g| g.own.id.as_str()).collect();
-            ids.retain(|id| !world.rules.iter().any(|r| r.id == *id && own_groups.contains(r.group.as_str())));
+            let ids = self.ours(spec, &world);
             if ids.is_empty() {
                 // Seen twice, because what an interrupted run made may not be visible at once.
                 empty += 1;
@@ -343,11 +342,13 @@ fn worth_another_look(meaning: Meaning) -> bool {
 }
 
 /// Makes the operator's key if the plan imports one that does not exist.
-fn with_operator_key(wanted: &Wanted, plan: &mut Plan) -> Result<(), InfraError> {
-    let OperatorKey::ToBeMade(path) = &wanted.operator_key else { return Ok(()) };
+async fn with_operator_key(spec: &ClusterSpec, wanted: &Wanted, plan: &mut Plan) -> Result<(), InfraError> {
+    if wanted.operator_keys.is_some() {
+        return Ok(());
+    }
     for op in &mut plan.ops {
         if let Work::KeyPair(key_pair::Work::Import { public_key, .. }) = &mut op.work {
-            *public_key = key_pair::make_operator_key(path)?;
+            *public_key = operator_key::ensure(spec).await?.swap_remove(0);
         }
     }
     Ok(())
@@ -361,13 +362,46 @@ fn settings(spec: &ClusterSpec) -> Result<&AwsSettings, InfraError> {
 }
 
 #[async_trait]
-impl Provider for AwsProvider {
+impl Provider for Aws {
     async fn plan(&self, spec: &ClusterSpec) -> Result<Vec<Change>, InfraError> {
         Ok(self.compare(spec, &BTreeSet::new()).await?.2.changes())
     }
 
     async fn apply(&self, spec: &ClusterSpec, events: &Events) -> Result<Provision, InfraError> {
         self.converge(spec, None, events).await
+    }
+
+    async fn apply_planned(&self, spec: &ClusterSpec, planned: &[Change], events: &Events) -> Result<Provision, InfraError> {
+        self.converge(spec, Some(planned), events).await
+    }
+
+    async fn about(&self, spec: &ClusterSpec) -> Result<Vec<String>, InfraError> {
+        let survey = self.survey(spec).await?;
+        let more = if survey.cost.incomplete { "more than " } else { "" };
+        let mut lines = vec![
+            format!("account {} as {}, region {}", survey.identity.account, survey.identity.arn, survey.region),
+            format!(
+                "about {more}{:.2} USD a month (prices of {}; traffic and taxes not counted)",
+                survey.cost.monthly, survey.cost.prices_of
+            ),
+        ];
+        lines.extend(survey.notes);
+        Ok(lines)
+    }
+
+    async fn cost(&self, spec: &ClusterSpec) -> Result<Option<Cost>, InfraError> {
+        Ok(Some(self.survey(spec).await?.cost))
+    }
+
+    async fn list(&self, _: &ClusterSpec) -> Result<BTreeMap<String, usize>, InfraError> {
+        self.clusters().await
+    }
+
+    async fn plan_destroy(&self, spec: &ClusterSpec) -> Result<Vec<Change>, InfraError> {
+        let world = self.world(spec).await?;
+        let mut plan = Plan::default();
+        destroy::plan(&world, &self.ours(spec, &world), &mut plan);
+        Ok(plan.changes())
     }
 
     async fn discover(&self, spec: &ClusterSpec) -> Result<Provision, InfraError> {

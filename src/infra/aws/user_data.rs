@@ -1,9 +1,8 @@
 //! User data: the one-time host key, so that the first connection already knows its host.
 
-use super::{errors::Fault, key_pair::new_key};
-use crate::text::Secret;
+use super::errors::Fault;
+use crate::{infra::operator_key::new_key, text::Secret};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use russh::keys::ssh_key::LineEnding;
 
 /// What an instance is launched with.
 pub struct UserData {
@@ -17,9 +16,7 @@ pub struct UserData {
 /// `ssh_deletekeys`). It is replaced on first contact, because user data can be read by anybody on the machine.
 pub fn user_data(hostname: &str) -> Result<UserData, Fault> {
     let failed = |e: String| Fault::found("RunInstances", format!("the host key cannot be made: {e}"));
-    let key = new_key().map_err(failed)?;
-    let private = key.to_openssh(LineEnding::LF).map_err(|e| failed(e.to_string()))?;
-    let public = key.public_key().to_openssh().map_err(|e| failed(e.to_string()))?;
+    let (private, public) = new_key().map_err(failed)?;
     let indented: String = private.lines().map(|l| format!("    {l}\n")).collect();
     let text = format!(
         "#cloud-config\nhostname: {hostname}\npreserve_hostname: false\nssh_deletekeys: true\nssh_genkeytypes: []\n\

@@ -14,16 +14,7 @@ use crate::{
     spec::{AwsSettings, ClusterSpec, Pool},
 };
 use ipnet::Ipv4Net;
-use std::{collections::BTreeSet, net::Ipv4Addr, path::PathBuf};
-
-/// The operator's public key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OperatorKey {
-    /// It exists, in OpenSSH's one-line form.
-    Known(String),
-    /// The file does not exist; `apply` makes it.
-    ToBeMade(PathBuf),
-}
+use std::{collections::BTreeSet, net::Ipv4Addr};
 
 /// A subnet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,8 +154,8 @@ pub struct Wanted {
     pub rules: Vec<WantedRule>,
     /// Machines.
     pub machines: Vec<WantedMachine>,
-    /// The operator's key.
-    pub operator_key: OperatorKey,
+    /// The operator's public keys; `None`: the file does not exist, `apply` makes it.
+    pub operator_keys: Option<Vec<String>>,
 }
 
 impl Wanted {
@@ -173,7 +164,7 @@ impl Wanted {
         spec: &ClusterSpec,
         settings: &AwsSettings,
         facts: &Facts,
-        operator_key: OperatorKey,
+        operator_keys: Option<Vec<String>>,
         operator: &[Ipv4Net],
     ) -> Result<Self, InfraError> {
         let zones = usable_zones(settings, facts)?;
@@ -202,7 +193,7 @@ impl Wanted {
             groups: groups(spec, settings),
             rules: wanted_rules(spec, operator),
             machines,
-            operator_key,
+            operator_keys,
         })
     }
 
