@@ -19,6 +19,10 @@ pub fn decide(edit: &Edit, read: &Outcome, diff: bool) -> (TaskResult, Option<St
     if result.failed {
         return (result, None);
     }
+    if read.truncated || std::str::from_utf8(&read.stdout).is_err() {
+        let why = if read.truncated { "is larger than 1 MiB" } else { "is not UTF-8 text" };
+        return (TaskResult::failure(format!("{} {why}: it cannot be edited", edit.path)), None);
+    }
     let old = said.fields.get("text").map(String::as_str);
     let edited = match (edit.edit)(old) {
         Ok(edited) => edited,

@@ -115,15 +115,20 @@ pub fn all() -> Vec<&'static str> {
     SOURCES.iter().flat_map(|s| s.facts.iter().copied()).chain(FIXED.iter().copied()).collect()
 }
 
-/// Whether gathering can give a fact of this name. A name that no source knows may be an interface.
+/// Whether gathering can give a fact of this name: one of [`all`], or an interface's.
 pub fn known(name: &str) -> bool {
-    all().contains(&name)
+    const INTERFACES: &[&str] =
+        &["eth", "ens", "enp", "eno", "enx", "wlan", "bond", "br", "cni", "docker", "flannel", "tun", "tap", "wg", "veth", "virbr"];
+    let interface =
+        |prefix: &&str| name.strip_prefix(*prefix).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '_'));
+    name == "lo" || all().contains(&name) || INTERFACES.iter().any(|p| interface(&p))
 }
 
 /// One step that gathers the named facts (and what comes from the same sources); with an empty set all of them. A name that
 /// is unknown is taken for an interface. The step's result has them in [`super::TaskResult::facts`]; it never changes anything.
 pub fn gather(names: &BTreeSet<String>) -> Step {
-    let interface = names.iter().any(|n| !known(n) && !n.starts_with("python"));
+    let sources: BTreeSet<&str> = all().into_iter().collect();
+    let interface = names.iter().any(|n| !sources.contains(n.as_str()) && !n.starts_with("python"));
     let wanted: Vec<&'static Source> = SOURCES
         .iter()
         .filter(|s| names.is_empty() || s.facts.iter().any(|f| names.contains(*f)) || (s.name == "network" && interface))
