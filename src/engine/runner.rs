@@ -35,7 +35,10 @@ pub(super) struct Runner {
     pub(super) notifications: BTreeSet<String>,
     /// Numbers of the handlers that run in this flush.
     pub(super) notified: BTreeSet<u32>,
-    roles_done: HashSet<String>,
+    /// Roles of which a task was not skipped: they do not run again.
+    pub(super) roles_done: HashSet<String>,
+    /// Roles that were begun.
+    roles_seen: HashSet<String>,
     /// Others must be here too before the next task.
     pub(super) sync_next: bool,
     synced: Option<Position>,
@@ -77,6 +80,7 @@ impl Runner {
             notifications: BTreeSet::new(),
             notified: BTreeSet::new(),
             roles_done: HashSet::new(),
+            roles_seen: HashSet::new(),
             sync_next: false,
             synced: None,
             dead: false,
@@ -182,8 +186,14 @@ impl Runner {
             };
             let task = match entry {
                 Entry::Role(role, begins) => {
-                    if begins && !role.allow_duplicates && !self.roles_done.insert(role.identity.clone()) {
-                        self.skip_role(&role.identity);
+                    if begins && !role.allow_duplicates && !self.roles_seen.insert(role.identity.clone()) {
+                        // Whether it has run is known when what was planned of it is settled.
+                        if !batch.is_empty() {
+                            return Todo::Batch(batch);
+                        }
+                        if self.roles_done.contains(&role.identity) {
+                            self.skip_role(&role.identity);
+                        }
                     }
                     self.stack.advance();
                     continue;

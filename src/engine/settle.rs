@@ -105,7 +105,9 @@ pub(super) fn registered(result: &TaskResult) -> Value {
     map.insert("changed".to_owned(), Value::from(result.changed));
     if result.skipped {
         map.insert("skipped".to_owned(), Value::from(true));
-    } else {
+    }
+    // A task whose condition was false has no `failed`; a module that passed over its work in check mode has.
+    if !map.contains_key("false_condition") {
         map.insert("failed".to_owned(), Value::from(result.failed));
     }
     if let Some(msg) = &result.msg {
@@ -150,7 +152,7 @@ fn whole(planned: &Planned, results: &[TaskResult]) -> Whole {
     }
     let mut list = Vec::new();
     for (item, result) in planned.items.iter().zip(results) {
-        let pairs = value::pairs(&registered(result)).into_iter().chain(item.vars.iter().filter(|(n, _)| n != "ansible_loop").cloned());
+        let pairs = value::pairs(&registered(result)).into_iter().chain(item.vars.iter().cloned());
         list.push(Value::from_pairs(pairs.map(|(k, v)| (Value::from(k), v))));
     }
     let any = |f: fn(&TaskResult) -> bool| results.iter().any(f);
@@ -248,6 +250,9 @@ impl Runner {
         }
         if let Some(name) = &task.register {
             self.set([(name.clone(), whole.value.clone())]);
+        }
+        if let (Some(role), false) = (&task.role, whole.skipped) {
+            self.roles_done.insert(role.identity.clone());
         }
         let failure = whole.failed && !planned.ignore_errors;
         let status = if failure { self.fail(&task, &whole, before) } else { self.count(&planned, &whole) };
