@@ -1,7 +1,7 @@
 //! Work that only the engine can do: waiting, rebooting, fetching, hosts and groups in memory, facts.
 
 use super::{
-    Target, connect, facts,
+    Target, connect,
     plan::Planned,
     runner::Runner,
     scope::{TaskScope, Wants},
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     inventory::Raw,
-    modules::{Control, TaskResult},
+    modules::{Control, TaskResult, facts},
     playbook::Task,
     session::{Program, ProgramStep},
     shell::Sh,
@@ -262,24 +262,20 @@ impl Runner {
 
     pub(super) async fn gather_from(&self, target: &Target, wants: &Wants) -> Result<(), String> {
         let names: BTreeSet<String> = if wants.all_facts { BTreeSet::new() } else { wants.facts.clone() };
-        let found = match facts::step(&names) {
-            Some(step) => {
-                let program = Program {
-                    steps: vec![ProgramStep {
-                        id: 0,
-                        check: step.check,
-                        apply: None,
-                        keep_going: true,
-                        timeout: None,
-                        stdin: step.stdin,
-                        blobs: step.blobs,
-                    }],
-                };
-                let outcomes = self.run_program(target, &program).await.map_err(|e| e.to_string())?;
-                outcomes.first().map(|o| (step.finish)(o).facts).unwrap_or_default()
-            }
-            None => indexmap::IndexMap::new(),
+        let step = facts::gather(&names);
+        let program = Program {
+            steps: vec![ProgramStep {
+                id: 0,
+                check: step.check,
+                apply: None,
+                keep_going: true,
+                timeout: None,
+                stdin: step.stdin,
+                blobs: step.blobs,
+            }],
         };
+        let outcomes = self.run_program(target, &program).await.map_err(|e| e.to_string())?;
+        let found = outcomes.first().map(|o| (step.finish)(o).facts).unwrap_or_default();
         let mut data = self.host.data();
         data.asked.extend(names);
         data.asked_all |= wants.all_facts;

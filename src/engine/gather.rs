@@ -50,7 +50,6 @@ impl Runner {
 
     /// Facts that the play's tasks name and that are not there yet.
     fn needed(&self) -> std::collections::BTreeSet<String> {
-        let _ = &self.run;
-        std::collections::BTreeSet::new()
+        super::facts::needed(&self.world, &self.run.play, &self.scope(None, std::sync::Arc::default()))
     }
 }

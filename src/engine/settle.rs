@@ -100,9 +100,8 @@ pub(super) fn judge(world: &World, planned: &Planned, item: usize, mut result: T
 
 /// A result as it is registered.
 pub(super) fn registered(result: &TaskResult) -> Value {
-    let mut map: IndexMap<String, Value> =
-        result.fields.iter().filter(|(k, _)| !k.starts_with('_')).map(|(k, v)| (k.clone(), v.clone())).collect();
-    map.insert("changed".to_owned(), Value::from(result.changed));
+    let mut map = IndexMap::from([("changed".to_owned(), Value::from(result.changed))]);
+    map.extend(result.fields.iter().filter(|(k, _)| !k.starts_with('_')).map(|(k, v)| (k.clone(), v.clone())));
     if result.skipped {
         map.insert("skipped".to_owned(), Value::from(true));
     }

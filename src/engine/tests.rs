@@ -497,3 +497,21 @@ fn an_unreachable_host_is_lost_and_named() {
     assert_eq!((done.counts("a"), done.counts("b")), ("ok=2 changed=2".to_owned(), "unreachable=1".to_owned()));
     assert!(done.summary.unreachable.contains_key("b"));
 }
+
+#[test]
+fn facts_are_gathered_when_something_reads_them() {
+    let done = case().options(|o| o.gather_facts = true).run(
+        "- hosts: all
+  vars: {family: '{{ ansible_os_family }}'}
+  tasks:
+  - debug: msg='{{ family }} {{ ansible_facts[\"distribution\"] | length > 0 }} {{ ansible_kernel == ansible_facts.kernel }}'
+  - debug: msg='{{ ansible_facts | length > 10 }}'
+- hosts: all
+  gather_facts: false
+  tasks:
+  - debug: msg='{{ ansible_memtotal_mb | int > 0 }}'
+",
+    );
+    assert_eq!(done.counts("h"), "ok=4", "{:?}", done.tasks("h"));
+    assert!(done.said()[0].ends_with(" True True") && done.said()[1..] == ["true", "true"], "{:?}", done.said());
+}

@@ -129,15 +129,31 @@ fn build(o: &Opts, script: Script, run: Sh, shown: Value) -> Work {
         script = script.stdin(Bytes::from(stdin));
     }
     let strip = o.flag("strip_empty_ends", true);
-    Work::Sh(script.step_sh(&Sh::literal("kw_command_check"), Some(Sh::literal("exec ").then(&run)), finish(shown, strip)))
+    let guarded = o.has("creates") || o.has("removes");
+    Work::Sh(script.step_sh(&Sh::literal("kw_command_check"), Some(Sh::literal("exec ").then(&run)), finish(shown, strip, guarded)))
 }
 
 /// rc, stdout, stderr, their lines, start, end, delta, cmd: `lib/ansible/modules/command.py`.
-fn finish(shown: Value, strip: bool) -> Finish {
+fn finish(shown: Value, strip: bool, guarded: bool) -> Finish {
     Arc::new(move |outcome: &Outcome| {
         let mut result = TaskResult { changed: outcome::changed(outcome), failed: outcome::failed(outcome), ..TaskResult::default() };
         if outcome.verdict == Verdict::WouldChange {
-            return TaskResult { changed: false, skipped: true, msg: Some("Command would have run if not in check mode".into()), ..result };
+            // `creates` and `removes` know that it would have run: a change. Without them it is skipped.
+            let none = || Value::from(());
+            let fields: [(&str, Value); 9] = [
+                ("cmd", shown.clone()),
+                ("rc", 0.into()),
+                ("stdout", "".into()),
+                ("stderr", "".into()),
+                ("stdout_lines", outcome::lines("")),
+                ("stderr_lines", outcome::lines("")),
+                ("start", none()),
+                ("end", none()),
+                ("delta", none()),
+            ];
+            result.fields.extend(fields.into_iter().map(|(k, v)| (k.to_owned(), v)));
+            result.msg = Some("Command would have run if not in check mode".into());
+            return TaskResult { changed: guarded, skipped: !guarded, ..result };
         }
         let text = |bytes: &[u8]| if strip { outcome::stream(bytes) } else { String::from_utf8_lossy(bytes).into_owned() };
         let (stdout, stderr) = (text(&outcome.stdout), text(&outcome.stderr));

@@ -28,7 +28,7 @@ pub fn decide(edit: &Edit, read: &Outcome, diff: bool) -> (TaskResult, Option<St
         Ok(edited) => edited,
         Err(why) => return (TaskResult::failure(why), None),
     };
-    result.msg = Some(edited.message).filter(|m| !m.is_empty());
+    result.msg = Some(edited.message);
     result.fields.extend(edited.fields);
     let attributes_differ = said.has("attributes");
     result.changed = edited.text.is_some() || attributes_differ;

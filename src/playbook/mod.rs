@@ -24,6 +24,7 @@ pub use context::{LoadOptions, Loader, OpenVault};
 pub use files::{EMBEDDED, Files, PlaybookSource};
 pub use list::{list_hosts, list_tags, list_tasks};
 pub use load::{Support, load};
+pub(crate) use role::tasks_of;
 pub use role::{LoadedRole, RoleUse};
 pub use tags::selected;
 pub(crate) use task::role_use;

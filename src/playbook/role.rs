@@ -208,7 +208,7 @@ fn identity(keywords: &Keywords) -> String {
 }
 
 /// All tasks of a list, those in blocks included.
-pub(super) fn tasks_of(entries: &[Entry]) -> Vec<Arc<Task>> {
+pub(crate) fn tasks_of(entries: &[Entry]) -> Vec<Arc<Task>> {
     let mut out = Vec::new();
     for entry in entries {
         match entry {
