@@ -189,7 +189,7 @@ impl Runner {
         let mut attempt = 1;
         loop {
             let mut result = self.once(planned, index, results).await?;
-            if result.skipped || retries == 0 {
+            if result.fields.contains_key("false_condition") || retries == 0 {
                 return Ok(result);
             }
             result.fields.insert("attempts".to_owned(), Value::from(attempt));
