@@ -17,8 +17,10 @@ addons: {metrics_server: true}
 ";
 
 fn report(lab: &Lab, code: i32) -> Value {
-    let run = lab.run(&["verify", "--format", "json"]).expect(code);
-    serde_json::from_str(&run.stdout()).expect("verify --format json prints one JSON document")
+    let run = lab.run(&["verify", "--format", "json"]);
+    let report: Value = serde_json::from_str(&run.stdout()).expect("verify --format json prints one JSON document");
+    assert_eq!(run.code(), code, "{:#?}", failed(&report));
+    report
 }
 
 fn failed(report: &Value) -> Vec<String> {
@@ -47,7 +49,7 @@ fn a_clusters_life() {
         assert_eq!(lab.leftovers(), "", "a plan makes nothing");
     });
     step("bootstrap: four nodes Ready, report green", || {
-        lab.run(&["bootstrap", "--yes", "--format", "json"]).expect(0);
+        lab.run(&["bootstrap", "--yes", "--format", "plain"]).expect(0);
         let report = report(&lab, 0);
         assert_eq!(failed(&report), Vec::<String>::new());
         let nodes = docker(&[
@@ -84,8 +86,9 @@ fn a_clusters_life() {
         assert!(pods.contains("kube-flannel"), "{pods}");
     });
     step("metrics-server answers", || {
-        let top = lab.run(&["kubectl", "--", "get", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes"]);
-        assert!(top.stdout().contains("\"worker-1\""), "{}{}", top.stdout(), top.stderr());
+        faults::wait("metrics of worker-1", std::time::Duration::from_secs(60), || {
+            lab.run(&["kubectl", "--", "get", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes"]).stdout().contains("\"worker-1\"")
+        });
     });
     step("run, ssh, playbook", || {
         let run = lab.run(&["run", "workers", "--", "hostname"]).expect(0);

@@ -98,6 +98,10 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
+        // To look at what a failed test left: KUBEWRIGHT_TEST_KEEP=1.
+        if std::env::var_os("KUBEWRIGHT_TEST_KEEP").is_some() && std::thread::panicking() {
+            return;
+        }
         let output = self.command(&["destroy", "--yes"]).output().expect("destroy starts");
         if !output.status.success() && !std::thread::panicking() {
             panic!("destroy failed: {}", String::from_utf8_lossy(&output.stderr));
