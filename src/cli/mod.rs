@@ -96,3 +96,11 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
 pub fn command() -> clap::Command {
     Cli::command()
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn options_do_not_contradict_each_other() {
+        super::command().debug_assert();
+    }
+}

@@ -139,15 +139,17 @@ pub(super) async fn execute(
     ops::playbooks::read(&sources, load)?;
     let first = sources.iter().find_map(|s| if let PlaybookSource::Path(p) = s { Some(p) } else { None });
     let (hosts, log) = connect.hosts(first).await?;
-    options.limit.clone_from(&connect.limit);
-    options.forks = connect.forks;
-    options.become_ = connect.become_root || connect.become_user.is_some();
-    options.become_user.clone_from(&connect.become_user);
-    options.verbosity = output.verbose;
-    options.extra_vars = crate::inventory::extra_vars(&connect.extra_vars)?;
-    if connect.ask_become_pass {
-        options.become_password = Some(Secret::new(super::global::ask_secret("BECOME password: ")?));
-    }
+    let given = connect.options(output)?;
+    options = RunOptions {
+        tags: options.tags,
+        skip_tags: options.skip_tags,
+        check: options.check,
+        diff: options.diff,
+        start_at_task: options.start_at_task,
+        force_handlers: options.force_handlers,
+        strict: options.strict,
+        ..given
+    };
     let shown = Shown::start(output.display(log, options.diff));
     let result = ops::playbooks::run(&sources, load, hosts, &options, &shown.events, shown.cancel.clone()).await;
     shown.finish().await;
@@ -156,8 +158,26 @@ pub(super) async fn execute(
 }
 
 impl Connect {
+    /// The options of a run that stand here.
+    pub(super) fn options(&self, output: &OutputArgs) -> Result<RunOptions, Failure> {
+        let become_password = match self.ask_become_pass {
+            true => Some(Secret::new(super::global::ask_secret("BECOME password: ")?)),
+            false => None,
+        };
+        Ok(RunOptions {
+            limit: self.limit.clone(),
+            forks: self.forks,
+            become_: self.become_root || self.become_user.is_some(),
+            become_user: self.become_user.clone(),
+            become_password,
+            verbosity: output.verbose,
+            extra_vars: crate::inventory::extra_vars(&self.extra_vars)?,
+            ..RunOptions::default()
+        })
+    }
+
     /// The hosts, and where logs go when they are a cluster's.
-    async fn hosts(&self, playbook: Option<&PathBuf>) -> Result<(Hosts, Option<PathBuf>), Failure> {
+    pub(super) async fn hosts(&self, playbook: Option<&PathBuf>) -> Result<(Hosts, Option<PathBuf>), Failure> {
         let mut sources = self.inventory.clone();
         if sources.is_empty() && std::path::Path::new("cluster.yaml").exists() {
             sources.push(".".into());

@@ -1,7 +1,13 @@
 //! `kubewright run`
 
-use super::{Exit, Failure, OutputArgs, playbook::Connect};
-use crate::{engine::RunOptions, ops};
+use super::{Exit, Failure, Format, OutputArgs, playbook::Connect};
+use crate::{
+    engine::RunOptions,
+    event::{Event, Events, Kind, Output},
+    ops, report,
+};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio_util::sync::CancellationToken;
 
 /// Run a command on hosts, in parallel: `kubewright run workers -- uptime`
 #[derive(Debug, clap::Args)]
@@ -12,9 +18,6 @@ pub struct Args {
     output: OutputArgs,
     /// Which hosts, as in Ansible: `all`, `workers:!worker-2`, `~^w`
     pattern: String,
-    /// Run it as root
-    #[arg(short, long = "become")]
-    become_: bool,
     /// The command, for the host's sh
     #[arg(last = true, required = true)]
     command: Vec<String>,
@@ -22,7 +25,35 @@ pub struct Args {
 
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let text = args.command.join(" ");
-    let playbook = ops::playbooks::ad_hoc(&args.pattern, "shell", &text, args.become_);
+    let playbook = ops::playbooks::ad_hoc(&args.pattern, "shell", &text);
     let load = ops::playbooks::load_options();
-    super::playbook::execute(&args.connect, vec![playbook], &load, RunOptions::default(), &args.output).await
+    if args.output.format != Format::Auto {
+        return super::playbook::execute(&args.connect, vec![playbook], &load, RunOptions::default(), &args.output).await;
+    }
+    let (hosts, _) = args.connect.hosts(None).await?;
+    let options = args.connect.options(&args.output)?;
+    let (events, received) = Events::channel();
+    let shown = tokio::spawn(show(received));
+    let result = ops::playbooks::run(&[playbook], &load, hosts, &options, &events, CancellationToken::new()).await;
+    events.close();
+    let _ = shown.await;
+    Ok(if result?.is_ok() { Exit::Done } else { Exit::HostsFailed })
+}
+
+/// What each host said, in the order in which they were done: as `ansible` prints it.
+async fn show(mut events: UnboundedReceiver<Event>) {
+    while let Some(event) = events.recv().await {
+        match event.kind {
+            Kind::TaskFinished { host, output: Some(Output { rc, stdout, stderr }), .. } => {
+                report::out(&format!("{} | rc={rc} >>\n{}\n", report::clean_line(&host), report::clean(stdout.trim_end())));
+                if !stderr.trim().is_empty() {
+                    report::err(&format!("{}\n", report::clean(stderr.trim_end())));
+                }
+            }
+            Kind::TaskFinished { host, message: Some(message), .. } | Kind::HostLost { host, reason: message } => {
+                report::err(&format!("{} | {}\n", report::clean_line(&host), report::clean(&message)));
+            }
+            _ => {}
+        }
+    }
 }

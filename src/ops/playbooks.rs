@@ -55,10 +55,10 @@ pub fn shipped_source(path: &str) -> PlaybookSource {
 }
 
 /// One module on a pattern of hosts, as `ansible` does it.
-pub fn ad_hoc(pattern: &str, module: &str, arguments: &str, as_root: bool) -> PlaybookSource {
+pub fn ad_hoc(pattern: &str, module: &str, arguments: &str) -> PlaybookSource {
     // JSON is YAML: quoting is right whatever the text holds.
     let task = serde_json::json!({"name": arguments, module: {"cmd": arguments}, "changed_when": false});
-    let play = serde_json::json!([{"name": "run", "hosts": pattern, "gather_facts": false, "become": as_root, "tasks": [task]}]);
+    let play = serde_json::json!([{"name": "run", "hosts": pattern, "gather_facts": false, "tasks": [task]}]);
     PlaybookSource::Text { name: "<run>".into(), text: play.to_string() }
 }
 

@@ -4,7 +4,7 @@ use super::probe::{Ask, Services, Site};
 use std::collections::{BTreeMap, HashMap};
 
 /// kube-proxy writes a new Service's rules within its sync period, a second by default; milliseconds.
-const SETTLE: i64 = 7_000;
+const SETTLE: i64 = 5_000;
 
 /// From this many nodes on, pairs are chosen.
 pub(super) const ALL_PAIRS_BELOW: usize = 10;

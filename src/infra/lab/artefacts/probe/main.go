@@ -280,7 +280,8 @@ func runAll(checks []Check) []Result {
 func run(c Check) Result {
 	for begun := time.Now(); ; time.Sleep(200 * time.Millisecond) {
 		r := try(c)
-		if r.OK || time.Since(begun) > time.Duration(c.Retry)*time.Millisecond {
+		// Refused is what a Service without rules or endpoints yet looks like; silence is not, and has its own timeout.
+		if r.OK || r.Class != "refused" || time.Since(begun) > time.Duration(c.Retry)*time.Millisecond {
 			return r
 		}
 	}
