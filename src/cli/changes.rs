@@ -27,7 +27,7 @@ pub fn infra(changes: &[Change]) -> String {
 
 /// What a person should know beside them.
 pub fn about(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("  {}\n", clean_line(line))).collect()
+    lines.iter().map(|line| format!("  {}\n", clean_line(line))).collect::<Vec<_>>().concat()
 }
 
 /// Changes on hosts and in the cluster, and the closing line.

@@ -19,7 +19,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
         let json = serde_json::to_string_pretty(&clusters).map_err(|e| Failure::Internal(e.to_string()))?;
         report::out(&format!("{json}\n"));
     } else {
-        report::out(&clusters.iter().map(|(name, machines)| format!("{name}\t{machines} machines\n")).collect::<String>());
+        report::out(&clusters.iter().map(|(name, machines)| format!("{name}\t{machines} machines\n")).collect::<Vec<_>>().concat());
     }
     Ok(Exit::Done)
 }

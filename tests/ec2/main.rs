@@ -1,5 +1,7 @@
 //! The EC2 provider against two clouds: moto (a real endpoint by others) and a strict model of EC2 in memory.
 
+#![expect(clippy::format_collect, clippy::cast_precision_loss, clippy::print_stdout, reason = "the model writes XML, the Gantt is shown")]
+
 mod model;
 mod moto;
 mod spec;

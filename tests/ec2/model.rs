@@ -154,7 +154,7 @@ impl Account {
         self.ids += 1;
         let id = format!("{prefix}-{:08x}", self.ids);
         let f = fields.iter().map(|(k, v)| (*k, (*v).to_owned())).collect();
-        if tags.get("kubewright.dev/cluster").is_none() && kind != "rule" {
+        if !tags.contains_key("kubewright.dev/cluster") && kind != "rule" {
             self.offences.push(format!("{id} was made without the tag that owns"));
         }
         let visible = self.now + self.late;
@@ -426,7 +426,7 @@ impl Account {
                 let all = [("ami-0new", "x86_64"), ("ami-0arm", "arm64")];
                 let pinned = list(form, "ImageId");
                 if pinned.iter().any(|id| all.iter().all(|(known, _)| id != known)) {
-                    return refuse("InvalidAMIID.NotFound", format!("the image id '{:?}' does not exist", pinned));
+                    return refuse("InvalidAMIID.NotFound", format!("the image id '{pinned:?}' does not exist"));
                 }
                 let chosen: String = all
                     .iter()

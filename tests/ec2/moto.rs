@@ -47,7 +47,7 @@ impl Moto {
             .stderr(Stdio::null())
             .spawn()
             .expect("the moto server starts");
-        let end = Instant::now() + Duration::from_secs(60);
+        let end = Instant::now() + Duration::from_mins(1);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(child.try_wait().unwrap().is_none() && Instant::now() < end, "the moto server does not come up");
             std::thread::sleep(Duration::from_millis(50));

@@ -95,3 +95,25 @@ async fn a_dead_machine_is_replaced_by_a_new_one() {
     assert_ne!(before.machines[2].host_keys, after.machines[2].host_keys);
     assert_eq!(before.machines[2].private_address, after.machines[2].private_address);
 }
+
+#[tokio::test]
+async fn a_hundred_nodes_are_planned_in_the_same_calls_and_soon() {
+    let home = tempfile::tempdir().unwrap();
+    let mut spec = default_cluster(home.path());
+    let (_, wire, provider) = on_model();
+    provider.apply(&spec, &Events::none()).await.unwrap();
+    wire.take_log();
+    provider.plan(&spec).await.unwrap();
+    let calls = wire.take_log().len();
+    spec.pools[0].count = 99;
+    spec.pools[0].addresses.clear();
+    let begun = std::time::Instant::now();
+    let plan = provider.plan(&spec).await.unwrap();
+    assert!(begun.elapsed().as_secs() < 2, "{:?}", begun.elapsed());
+    assert_eq!(plan.len(), 96, "{:?}", lines(&plan));
+    assert_eq!(wire.take_log().len(), calls);
+    assert_eq!(provider.apply(&spec, &Events::none()).await.unwrap().machines.len(), 100);
+    wire.take_log();
+    assert!(provider.plan(&spec).await.unwrap().is_empty());
+    assert_eq!(wire.take_log().len(), calls, "not one call more");
+}

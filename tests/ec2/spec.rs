@@ -33,7 +33,7 @@ pub fn default_cluster(directory: &Path) -> ClusterSpec {
             package_repository: None,
             image_registry: None,
             api_sans: vec![],
-            token_ttl: Duration::from_secs(900),
+            token_ttl: Duration::from_mins(15),
         },
         control_plane: Pool { addresses: vec!["10.0.0.10".parse().unwrap()], ..pool("control-plane", 1, "t3.medium", vec![public]) },
         pools: vec![Pool {

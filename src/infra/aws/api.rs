@@ -29,9 +29,9 @@ impl Default for Patience {
         Self {
             first: Duration::from_millis(300),
             most: Duration::from_secs(15),
-            call: Duration::from_secs(180),
+            call: Duration::from_mins(3),
             poll: Duration::from_secs(3),
-            wait: Duration::from_secs(900),
+            wait: Duration::from_mins(15),
             settle: Duration::from_secs(4),
         }
     }

@@ -43,12 +43,11 @@ pub enum Work {
 pub fn diff(wanted: &Wanted, world: &World, plan: &mut Plan) {
     for key in &wanted.addresses {
         let there = world.address(key);
-        match there {
-            Some(address) => plan.keep("elastic ip", key, &address.own, &wanted.tags(key)),
-            None => {
-                let work = Work::Create { tags: wanted.tags(key) };
-                plan.create("elastic ip", key, &[], vec![], plan::Work::ElasticIp(work));
-            }
+        if let Some(address) = there {
+            plan.keep("elastic ip", key, &address.own, &wanted.tags(key));
+        } else {
+            let work = Work::Create { tags: wanted.tags(key) };
+            plan.create("elastic ip", key, &[], vec![], plan::Work::ElasticIp(work));
         }
         let Some(machine) = wanted.machines.iter().find(|m| m.address_key.as_deref() == Some(key)) else { continue };
         let has = there.and_then(|a| a.instance.as_deref());

@@ -58,7 +58,7 @@ impl Aws {
         let mut loader = aws_config::defaults(BehaviorVersion::latest()).region(Region::new(settings.region.clone())).timeout_config(
             aws_config::timeout::TimeoutConfig::builder()
                 .connect_timeout(Duration::from_secs(10))
-                .operation_attempt_timeout(Duration::from_secs(60))
+                .operation_attempt_timeout(Duration::from_mins(1))
                 .build(),
         );
         if let Some(profile) = &settings.profile {

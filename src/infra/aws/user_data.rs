@@ -17,10 +17,10 @@ pub struct UserData {
 pub fn user_data(hostname: &str) -> Result<UserData, Fault> {
     let failed = |e: String| Fault::found("RunInstances", format!("the host key cannot be made: {e}"));
     let (private, public) = new_key().map_err(failed)?;
-    let indented: String = private.lines().map(|l| format!("    {l}\n")).collect();
+    let indented = private.lines().map(|l| format!("    {l}")).collect::<Vec<_>>().join("\n");
     let text = format!(
         "#cloud-config\nhostname: {hostname}\npreserve_hostname: false\nssh_deletekeys: true\nssh_genkeytypes: []\n\
-         ssh_keys:\n  ed25519_private: |\n{indented}  ed25519_public: {public} {hostname}\n"
+         ssh_keys:\n  ed25519_private: |\n{indented}\n  ed25519_public: {public} {hostname}\n"
     );
     Ok(UserData { encoded: Secret::new(BASE64_STANDARD.encode(text)), host_key: public })
 }

@@ -43,23 +43,20 @@ pub fn diff(wanted: &Wanted, world: &World, plan: &mut Plan) {
     }
     let tags = wanted.tags(KEY);
     let there = world.vpc_id().and_then(|id| world.vpcs.iter().find(|v| v.own.id == id));
-    let (fresh, support, hostnames) = match there {
-        Some(vpc) => {
-            plan.keep("vpc", KEY, &vpc.own, &tags);
-            if vpc.cidr != wanted.vpc_cidr {
-                plan.refused.push(format!(
-                    "vpc {}: its range {} cannot become {}: destroy the cluster first, or keep network.vpc",
-                    vpc.own.id, vpc.cidr, wanted.vpc_cidr
-                ));
-            }
-            (false, vpc.dns_support, vpc.dns_hostnames)
+    let (fresh, support, hostnames) = if let Some(vpc) = there {
+        plan.keep("vpc", KEY, &vpc.own, &tags);
+        if vpc.cidr != wanted.vpc_cidr {
+            plan.refused.push(format!(
+                "vpc {}: its range {} cannot become {}: destroy the cluster first, or keep network.vpc",
+                vpc.own.id, vpc.cidr, wanted.vpc_cidr
+            ));
         }
-        None => {
-            let work = Work::Create { cidr: wanted.vpc_cidr.clone(), tags };
-            plan.create("vpc", KEY, &[], vec![format!("range: {}", wanted.vpc_cidr)], plan::Work::Vpc(work));
-            // DNS support is on in a new VPC (CreateVpc); host names are not.
-            (true, true, false)
-        }
+        (false, vpc.dns_support, vpc.dns_hostnames)
+    } else {
+        let work = Work::Create { cidr: wanted.vpc_cidr.clone(), tags };
+        plan.create("vpc", KEY, &[], vec![format!("range: {}", wanted.vpc_cidr)], plan::Work::Vpc(work));
+        // DNS support is on in a new VPC (CreateVpc); host names are not.
+        (true, true, false)
     };
     if !support {
         let details = vec!["dns support: off → on".to_owned()];
