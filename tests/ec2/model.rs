@@ -627,6 +627,17 @@ impl Account {
                 let id = self.make("association", "rtbassoc", tags, &[("table", p("RouteTableId")), ("subnet", p("SubnetId"))]);
                 format!("<associationId>{id}</associationId>")
             }
+            "ReplaceRouteTableAssociation" => {
+                self.find("table", p("RouteTableId"))?;
+                let Some(mut moved) = self.all.remove(p("AssociationId")) else {
+                    return refuse("InvalidAssociationID.NotFound", "no such association");
+                };
+                moved.f.insert("table", p("RouteTableId").into());
+                self.ids += 1;
+                let id = format!("rtbassoc-{:08x}", self.ids);
+                self.all.insert(id.clone(), moved);
+                format!("<newAssociationId>{id}</newAssociationId>")
+            }
             "DisassociateRouteTable" => {
                 if self.all.remove(p("AssociationId")).is_none() {
                     return refuse("InvalidAssociationID.NotFound", "no such association");

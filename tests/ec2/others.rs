@@ -117,3 +117,35 @@ async fn a_hundred_nodes_are_planned_in_the_same_calls_and_soon() {
     assert!(provider.plan(&spec).await.unwrap().is_empty());
     assert_eq!(wire.take_log().len(), calls, "not one call more");
 }
+
+#[tokio::test]
+async fn a_nat_gateway_per_zone_stands_in_its_zone() {
+    let home = tempfile::tempdir().unwrap();
+    let mut spec = default_cluster(home.path());
+    let (model, wire, provider) = on_model();
+    provider.apply(&spec, &Events::none()).await.unwrap();
+    aws(&mut spec).nat_per_zone = true;
+    let plan = provider.plan(&spec).await.unwrap();
+    assert!(
+        plan.iter().any(|c| c.kind == "nat gateway" && c.name == "main" && c.action == kubewright::infra::Action::Delete),
+        "{:?}",
+        lines(&plan)
+    );
+    provider.apply(&spec, &Events::none()).await.unwrap();
+    assert_eq!(lines(&provider.plan(&spec).await.unwrap()), Vec::<String>::new());
+    let ec2 = client(&wire);
+    let subnets = ec2.describe_subnets().send().await.unwrap();
+    let zone_of = |id: &str| subnets.subnets().iter().find(|s| s.subnet_id() == Some(id)).unwrap().availability_zone().unwrap().to_owned();
+    let nats = ec2.describe_nat_gateways().send().await.unwrap();
+    let mut zones: Vec<String> = nats
+        .nat_gateways()
+        .iter()
+        .filter(|n| n.state().unwrap().as_str() == "available")
+        .map(|n| zone_of(n.subnet_id().unwrap()))
+        .collect();
+    zones.sort();
+    assert_eq!(zones, ["eu-central-1a", "eu-central-1b", "eu-central-1c"]);
+    provider.destroy(&spec, &Events::none()).await.unwrap();
+    assert!(model.alive().is_empty());
+    assert!(model.lock().offences.is_empty());
+}

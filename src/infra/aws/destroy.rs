@@ -82,7 +82,10 @@ pub fn plan(world: &World, ids: &BTreeSet<&str>, plan: &mut Plan) {
     // Groups refer to each other by their rules, so all rules of all of them go first.
     let mut rules: BTreeMap<(String, bool), Vec<String>> = BTreeMap::new();
     let going: BTreeSet<&str> = groups.iter().map(|g| g.own.id.as_str()).collect();
-    for rule in &world.rules {
+    // By name, so that the same cluster is taken down by the same requests.
+    let mut by_name: Vec<_> = world.rules.iter().collect();
+    by_name.sort_by_key(|r| (&r.key, &r.id));
+    for rule in by_name {
         let refers = rule.allows.source.starts_with("sg-");
         if refers && (going.contains(rule.group.as_str()) || going.contains(rule.allows.source.as_str())) {
             rules.entry((rule.group.clone(), rule.egress)).or_default().push(rule.id.clone());

@@ -41,6 +41,13 @@ pub enum Work {
         /// The subnet's key.
         subnet: String,
     },
+    /// Moves a subnet here from another table, in one step.
+    Move {
+        /// The table's key.
+        key: String,
+        /// Its present association.
+        association: String,
+    },
     /// Takes a subnet away.
     Disassociate {
         /// The association.
@@ -80,10 +87,18 @@ pub fn diff(wanted: &Wanted, world: &World, plan: &mut Plan) {
             let has = there.zip(plan.ids.get(subnet)).is_some_and(|(t, id)| t.associations.contains_key(id));
             if !has {
                 let details = vec![format!("subnet {subnet}: (main table) → {key}")];
-                let work = Work::Associate { key: key.clone(), subnet: subnet.clone() };
+                let other = plan.ids.get(subnet).and_then(|id| world.route_tables.iter().find_map(|t| t.associations.get(id)));
+                let work = match other {
+                    Some(association) => Work::Move { key: key.clone(), association: association.clone() },
+                    None => Work::Associate { key: key.clone(), subnet: subnet.clone() },
+                };
                 let fresh = fresh || plan.makes(subnet);
                 let part = format!("{key}/{subnet}");
-                plan.part("route table association", &part, &[key, subnet], fresh, details, plan::Work::RouteTable(work));
+                // A subnet that works does not move to a table without a route.
+                let route = format!("{key}/default-route");
+                let mut after = vec![key.as_str(), subnet];
+                after.extend(other.map(|_| route.as_str()));
+                plan.part("route table association", &part, &after, fresh, details, plan::Work::RouteTable(work));
             }
         }
     }
@@ -141,6 +156,15 @@ impl Work {
                 ctx.api
                     .call("AssociateRouteTable", Effect::Repeatable, || {
                         ec2.associate_route_table().route_table_id(&table).subnet_id(&subnet).send()
+                    })
+                    .await?;
+                Ok(None)
+            }
+            Self::Move { key, association } => {
+                let table = ctx.id(key)?;
+                ctx.api
+                    .call("ReplaceRouteTableAssociation", Effect::Once, || {
+                        ec2.replace_route_table_association().association_id(association).route_table_id(&table).send()
                     })
                     .await?;
                 Ok(None)

@@ -172,7 +172,7 @@ impl Wanted {
         let existing = &settings.existing;
         // Somebody's subnets have their routes.
         let routed: Vec<&WantedSubnet> = subnets.iter().filter(|s| !s.public && existing.private_subnets.is_empty()).collect();
-        let (nats, mut tables) = egress(settings, &routed);
+        let (nats, mut tables) = egress(settings, &routed, &subnets);
         if existing.public_subnet.is_none() {
             let public = subnets.iter().filter(|s| s.public).map(|s| s.key.clone()).collect();
             tables.insert(0, WantedTable { key: "route-table/public".into(), via: Via::Internet, subnets: public });
@@ -277,15 +277,51 @@ fn subnets(spec: &ClusterSpec, settings: &AwsSettings, zones: &[String]) -> Vec<
         public: false,
         tags: controller_tags("internal-elb"),
     });
-    std::iter::once(public).chain(private).collect()
+    let mut all: Vec<WantedSubnet> = std::iter::once(public).chain(private).collect();
+    if settings.existing.public_subnet.is_none() && (settings.nat_per_zone || settings.cloud_controller) {
+        let more = more_public(spec, &all, &controller_tags("elb"));
+        all.extend(more);
+    }
+    all
 }
 
-/// NAT gateways stand in the public subnet. One serves all; with one per zone, each zone's private subnets have their own.
-fn egress(settings: &AwsSettings, private: &[&WantedSubnet]) -> (Vec<WantedNat>, Vec<WantedTable>) {
+/// A public subnet in every other zone that has a private one: a NAT gateway per zone stands there, and a load balancer reaches
+/// only zones in which it has one. The ranges are taken from the end of the VPC, by the zone's letter, so that they stay the same.
+fn more_public(spec: &ClusterSpec, all: &[WantedSubnet], tags: &Tags) -> Vec<WantedSubnet> {
+    let network = &spec.network;
+    let overlaps = |net: &Ipv4Net, other: &Ipv4Net| net.contains(&other.network()) || other.contains(&net.network());
+    let free: Vec<Ipv4Net> = network
+        .vpc
+        .subnets(network.public_subnet.prefix_len())
+        .into_iter()
+        .flatten()
+        .filter(|net| !overlaps(net, &network.public_subnet) && !network.private_subnets.iter().any(|p| overlaps(net, p)))
+        .collect();
+    let zones: BTreeSet<&String> = all.iter().filter(|s| !s.public).map(|s| &s.zone).collect();
+    let public_zone = all.first().map(|s| &s.zone);
+    zones
+        .into_iter()
+        .filter(|zone| Some(*zone) != public_zone)
+        .filter_map(|zone| {
+            let letter = usize::from(zone.bytes().last()?.wrapping_sub(b'a'));
+            let cidr = free.iter().rev().nth(letter)?;
+            Some(WantedSubnet {
+                key: format!("subnet/public-{zone}"),
+                cidr: cidr.to_string(),
+                zone: zone.clone(),
+                public: true,
+                tags: tags.clone(),
+            })
+        })
+        .collect()
+}
+
+/// NAT gateways stand in public subnets. One serves all; with one per zone, each zone's private subnets have their own.
+fn egress(settings: &AwsSettings, private: &[&WantedSubnet], all: &[WantedSubnet]) -> (Vec<WantedNat>, Vec<WantedTable>) {
     let nat = |name: &str| WantedNat {
         key: format!("nat-gateway/{name}"),
         address: format!("elastic-ip/nat-{name}"),
-        subnet: "subnet/public".to_owned(),
+        subnet: all.iter().find(|s| s.public && s.zone == name).map_or_else(|| "subnet/public".to_owned(), |s| s.key.clone()),
     };
     let table = |name: &str, nat: &str, subnets: Vec<String>| WantedTable {
         key: format!("route-table/{name}"),
