@@ -270,7 +270,7 @@ mod tests {
             root.stub("usermod", r#"echo "$*" >"$R/calls"; echo "app docker" >"$R/groups""#);
         };
         converges(&USER, r#"{"name":"app","groups":["docker"],"append":true}"#, prepare, |root| {
-            assert_eq!(root.read("calls"), "-a -G docker -- app\n")
+            assert_eq!(root.read("calls"), "-a -G docker -- app\n");
         });
     }
 
@@ -305,7 +305,7 @@ mod tests {
             assert_eq!(root.read("etc/cron.d/jobs"), "MAILTO=root\n#Ansible: clean\n5 * * * * root find /tmp -name '*.x'\n");
         });
         converges(&CRON, r#"{"name":"clean","state":"absent","cron_file":"jobs"}"#, prepare, |root| {
-            assert_eq!(root.read("etc/cron.d/jobs"), "MAILTO=root\n")
+            assert_eq!(root.read("etc/cron.d/jobs"), "MAILTO=root\n");
         });
     }
 

@@ -77,7 +77,7 @@ pub static DEB822: ModuleDef = ModuleDef {
             "kw_deb822_apply",
             outcome::with(move |result, said, _| {
                 if let Some(diff) = result.diff.first_mut().filter(|_| !said.has("after")) {
-                    diff.after = after.clone();
+                    diff.after.clone_from(&after);
                 }
                 result.fields.extend(fields.iter().map(|(k, v)| ((*k).to_owned(), v.as_str().into())));
             }),

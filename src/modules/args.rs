@@ -193,7 +193,7 @@ fn dict_of_text(text: &str) -> Result<Value, String> {
     }
     let pairs = text.split([',', ' ']).map(str::trim).filter(|p| !p.is_empty()).map(|p| p.split_once('='));
     let pairs: Option<Vec<(&str, &str)>> = pairs.collect();
-    pairs.map(|p| Value::from_pairs(p)).ok_or_else(|| format!("'{text}' is neither a mapping nor k=v,k=v"))
+    pairs.map(Value::from_pairs).ok_or_else(|| format!("'{text}' is neither a mapping nor k=v,k=v"))
 }
 
 fn find(def: &'static ModuleDef, name: &str) -> Option<&'static OptionSpec> {

@@ -37,7 +37,7 @@ pub static BLOCKINFILE: ModuleDef = ModuleDef {
         let block = Block {
             begin: marker.replace("{mark}", &o.text_or("marker_begin", "BEGIN")),
             end: marker.replace("{mark}", &o.text_or("marker_end", "END")),
-            block: o.text_or("block", ""),
+            lines: o.text_or("block", ""),
             present: o.text_or("state", "present") == "present",
             create: o.flag("create", false),
             after: place("insertafter")?,
@@ -60,7 +60,7 @@ pub static BLOCKINFILE: ModuleDef = ModuleDef {
 struct Block {
     begin: String,
     end: String,
-    block: String,
+    lines: String,
     present: bool,
     create: bool,
     after: Option<Regex>,
@@ -73,7 +73,7 @@ struct Block {
 
 impl Block {
     fn edit(&self, old: Option<&str>) -> Result<Edited, String> {
-        let present = self.present && !self.block.is_empty();
+        let present = self.present && !self.lines.is_empty();
         if old.is_none() && !present {
             return Ok(edited(None, &format!("File {} not present", self.path)));
         }
@@ -92,7 +92,7 @@ impl Block {
         };
         if present {
             let mut text: Vec<&str> = vec![&self.begin];
-            text.extend(self.block.lines());
+            text.extend(self.lines.lines());
             text.push(&self.end);
             if self.newline_before && at > 0 && !lines[at - 1].is_empty() {
                 text.insert(0, "");
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn at_its_place_with_its_own_marker() {
-        let args = r##"{"path":"/f","block":"x","marker":"; {mark} m","insertafter":"^\\[s\\]"}"##;
+        let args = r#"{"path":"/f","block":"x","marker":"; {mark} m","insertafter":"^\\[s\\]"}"#;
         assert_eq!(edit(&BLOCKINFILE, args, Some("[s]\nk=1\n")).unwrap().unwrap(), "[s]\n; BEGIN m\nx\n; END m\nk=1\n");
         assert!(edit(&BLOCKINFILE, args, None).is_err());
     }

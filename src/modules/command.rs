@@ -41,7 +41,7 @@ pub static COMMAND: ModuleDef = ModuleDef {
             run.insert(0, Sh::literal("env"));
         }
         let shown = words.iter().map(Value::from).collect();
-        Ok(build(&o, Script::new(), Sh::join(&run, " "), shown))
+        Ok(build(&o, Script::new(), &Sh::join(&run, " "), shown))
     },
 };
 
@@ -55,7 +55,7 @@ pub static SHELL: ModuleDef = ModuleDef {
         let o = Opts::read(&SHELL, args)?;
         let text = text(&o)?;
         let shell = o.text_or("executable", "/bin/sh");
-        Ok(build(&o, Script::new(), Sh::fill("{} -c {}", &[&shell, &text]), text.into()))
+        Ok(build(&o, Script::new(), &Sh::fill("{} -c {}", &[&shell, &text]), text.into()))
     },
 };
 
@@ -69,7 +69,7 @@ pub static RAW: ModuleDef = ModuleDef {
         let o = Opts::read(&RAW, args)?;
         let text = text(&o)?;
         let shell = o.text_or("executable", "/bin/sh");
-        Ok(build(&o, Script::new(), Sh::fill("{} -c {}", &[&shell, &text]), text.into()))
+        Ok(build(&o, Script::new(), &Sh::fill("{} -c {}", &[&shell, &text]), text.into()))
     },
 };
 
@@ -100,7 +100,7 @@ pub static SCRIPT: ModuleDef = ModuleDef {
         run.push(Sh::literal("\"$KW_BLOBS/$kw_script\""));
         run.extend(words[1..].iter().map(|w| Sh::word(w)));
         let script = Script::new().blob("kw_script", file.content, false);
-        Ok(build(&o, script, Sh::join(&run, " "), words.iter().map(Value::from).collect()))
+        Ok(build(&o, script, &Sh::join(&run, " "), words.iter().map(Value::from).collect()))
     },
 };
 
@@ -119,7 +119,7 @@ fn words(o: &Opts) -> Result<Vec<String>, ArgError> {
     if words.is_empty() { Err(ArgError("no command given".into())) } else { Ok(words) }
 }
 
-fn build(o: &Opts, script: Script, run: Sh, shown: Value) -> Work {
+fn build(o: &Opts, script: Script, run: &Sh, shown: Value) -> Work {
     let mut script =
         script.set_sh("kw_chdir", &o.path("chdir")).set_sh("kw_creates", &o.path("creates")).set_sh("kw_removes", &o.path("removes"));
     if let Some(mut stdin) = o.text("stdin") {
@@ -130,7 +130,7 @@ fn build(o: &Opts, script: Script, run: Sh, shown: Value) -> Work {
     }
     let strip = o.flag("strip_empty_ends", true);
     let guarded = o.has("creates") || o.has("removes");
-    Work::Sh(script.step_sh(&Sh::literal("kw_command_check"), Some(Sh::literal("exec ").then(&run)), finish(shown, strip, guarded)))
+    Work::Sh(script.step_sh(&Sh::literal("kw_command_check"), Some(Sh::literal("exec ").then(run)), finish(shown, strip, guarded)))
 }
 
 /// rc, stdout, stderr, their lines, start, end, delta, cmd: `lib/ansible/modules/command.py`.

@@ -109,6 +109,20 @@ pub static PAUSE: ModuleDef = ModuleDef {
     },
 };
 
+/// What `meta` can be asked for.
+const KNOWN: &[&str] = &[
+    "flush_handlers",
+    "refresh_inventory",
+    "noop",
+    "clear_facts",
+    "clear_host_errors",
+    "end_play",
+    "end_host",
+    "end_batch",
+    "end_role",
+    "reset_connection",
+];
+
 /// `flush_handlers`, `end_play`, …
 pub static META: ModuleDef = ModuleDef {
     names: &["meta"],
@@ -118,18 +132,6 @@ pub static META: ModuleDef = ModuleDef {
     compile: |args, _| {
         let o = Opts::read(&META, args)?;
         let action = o.free.unwrap_or_default().trim().to_owned();
-        const KNOWN: &[&str] = &[
-            "flush_handlers",
-            "refresh_inventory",
-            "noop",
-            "clear_facts",
-            "clear_host_errors",
-            "end_play",
-            "end_host",
-            "end_batch",
-            "end_role",
-            "reset_connection",
-        ];
         if KNOWN.contains(&action.as_str()) {
             Ok(Work::Control(Control::Meta(action)))
         } else {

@@ -252,7 +252,9 @@ reset) : ;; esac"#,
             let root = Root::new(crate::modules::testing::SHELLS[0]);
             let key = rcgen::KeyPair::generate().unwrap();
             let ca = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap().pem();
-            files.iter().for_each(|f| root.write(&format!("etc/kubernetes/{f}"), if f.ends_with("crt") { &ca } else { "" }));
+            for f in &files {
+                root.write(&format!("etc/kubernetes/{f}"), if f.ends_with("crt") { &ca } else { "" });
+            }
             root.write("etc/kubernetes/kubelet.conf", if files.contains(&"kubelet.conf") { "x" } else { "" });
             let (_, result) = root.result(&step(&KUBEADM_JOINED, "{}"), false);
             let hash = result.fields["ca_cert_hash"].to_string();
@@ -279,7 +281,7 @@ reset) : ;; esac"#,
         };
         let args = r#"{"name":["registry.k8s.io/pause:3.10","registry.k8s.io/etcd:3.6"]}"#;
         converges(&CRI_IMAGE, args, prepare, |root| {
-            assert_eq!(root.read("have"), "registry.k8s.io/pause:3.10\nregistry.k8s.io/etcd:3.6\n")
+            assert_eq!(root.read("have"), "registry.k8s.io/pause:3.10\nregistry.k8s.io/etcd:3.6\n");
         });
     }
 }

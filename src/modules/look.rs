@@ -166,9 +166,7 @@ impl Filter {
             && (self.size.is_none() || kind == "file" && self.size.is_none_or(large_enough));
         wanted.then(|| {
             let mut row: IndexMap<&str, Value> = IndexMap::from([("path", path.into()), ("mode", format!("{:04o}", mode & 0o7777).into())]);
-            for (key, k) in [("isdir", "directory"), ("isreg", "file"), ("islnk", "link")] {
-                row.insert(key, (kind == k).into());
-            }
+            row.extend(super::stat::mode_fields(mode));
             for (key, i) in [("uid", 1), ("gid", 2), ("size", 5), ("inode", 6), ("dev", 7), ("nlink", 8)] {
                 row.insert(key, number(i).into());
             }

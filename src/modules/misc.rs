@@ -462,7 +462,7 @@ mod tests {
             );
         };
         converges(&UNARCHIVE, r#"{"src":"$R/a.tar.gz","dest":"$R/out","remote_src":true}"#, prepare, |root| {
-            assert_eq!(root.read("out/a"), "1\n")
+            assert_eq!(root.read("out/a"), "1\n");
         });
         fails(&UNARCHIVE, r#"{"src":"$R/a.tar.gz","dest":"$R/none","remote_src":true}"#, prepare, "must be an existing directory");
         converges(&ARCHIVE, r#"{"path":"$R/in","dest":"$R/new.tar.gz"}"#, prepare, |root| assert!(root.path("new.tar.gz").is_file()));

@@ -18,6 +18,7 @@ pub mod facts;
 mod file;
 mod files;
 mod ini_file;
+mod k8s;
 mod kubeadm;
 mod lineinfile;
 mod look;

@@ -86,6 +86,8 @@ pub(super) fn base(outcome: &Outcome) -> (TaskResult, Said) {
         result.msg = Some(failure_message(outcome, &stderr, &stdout));
         result.fields.insert("rc".into(), outcome.rc.into());
         result.fields.insert("stdout".into(), stdout.into());
+        // The cause is the message already.
+        let stderr = stderr.rfind("cause: ").map_or(stderr.as_str(), |at| stderr[..at].trim_end());
         result.fields.insert("stderr".into(), stderr.into());
     }
     (result, said)

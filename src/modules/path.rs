@@ -13,12 +13,11 @@ pub(super) fn word(text: &str) -> Sh {
     }
     while let Some(at) = rest.find('$') {
         let after = &rest[at + 1..];
-        let (name, len) = match after.strip_prefix('{').and_then(|b| b.split_once('}')) {
-            Some((name, _)) => (name, name.len() + 2),
-            None => {
-                let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
-                (&after[..end], end)
-            }
+        let (name, len) = if let Some((name, _)) = after.strip_prefix('{').and_then(|b| b.split_once('}')) {
+            (name, name.len() + 2)
+        } else {
+            let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
+            (&after[..end], end)
         };
         if is_name(name) {
             if at > 0 {

@@ -7,6 +7,7 @@ const FILES: &[&str] = &[
     include_str!("sh/command.sh"),
     include_str!("sh/facts.sh"),
     include_str!("sh/file.sh"),
+    include_str!("sh/k8s.sh"),
     include_str!("sh/kubeadm.sh"),
     include_str!("sh/look.sh"),
     include_str!("sh/systemd.sh"),

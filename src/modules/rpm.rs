@@ -200,7 +200,7 @@ pub static YUM_REPOSITORY: ModuleDef = ModuleDef {
             "kw_deb822_apply",
             outcome::with(move |result, said, _| {
                 if let Some(diff) = result.diff.first_mut().filter(|_| !said.has("after")) {
-                    diff.after = text.clone();
+                    diff.after.clone_from(&text);
                 }
                 result.fields.insert("repo".into(), name.as_str().into());
             }),

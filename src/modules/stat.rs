@@ -56,16 +56,8 @@ fn stat(path: &str, said: &Said) -> IndexMap<String, Value> {
     put("exists", true.into());
     put("path", path.into());
     put("mode", format!("{:04o}", mode & 0o7777).into());
-    for (name, kind) in [
-        ("isdir", 0o040_000),
-        ("ischr", 0o020_000),
-        ("isblk", 0o060_000),
-        ("isreg", 0o100_000),
-        ("isfifo", 0o010_000),
-        ("islnk", 0o120_000),
-        ("issock", 0o140_000),
-    ] {
-        put(name, (mode & 0o170_000 == kind).into());
+    for (name, value) in mode_fields(mode) {
+        put(name, value);
     }
     for (name, i) in [("uid", 1), ("gid", 2), ("size", 5), ("inode", 6), ("dev", 7), ("nlink", 8)] {
         put(name, number(i).into());
@@ -76,6 +68,30 @@ fn stat(path: &str, said: &Said) -> IndexMap<String, Value> {
     }
     put("pw_name", words[3].into());
     put("gr_name", words[4].into());
+    for name in ["readable", "writeable", "executable"] {
+        put(name, (said.get(name) == "1").into());
+    }
+    if said.has("link") {
+        put("lnk_target", said.get("link").into());
+        put("lnk_source", said.get("source").into());
+    }
+    if said.has("checksum") {
+        put("checksum", said.get("checksum").into());
+    }
+    fields
+}
+
+/// What the file's mode says: its kind and its permission bits.
+pub(super) fn mode_fields(mode: u32) -> Vec<(&'static str, Value)> {
+    let kinds = [
+        ("isdir", 0o040_000),
+        ("ischr", 0o020_000),
+        ("isblk", 0o060_000),
+        ("isreg", 0o100_000),
+        ("isfifo", 0o010_000),
+        ("islnk", 0o120_000),
+        ("issock", 0o140_000),
+    ];
     let bits = [
         ("wusr", 0o200),
         ("rusr", 0o400),
@@ -89,18 +105,6 @@ fn stat(path: &str, said: &Said) -> IndexMap<String, Value> {
         ("isuid", 0o4000),
         ("isgid", 0o2000),
     ];
-    for (name, bit) in bits {
-        put(name, (mode & bit != 0).into());
-    }
-    for name in ["readable", "writeable", "executable"] {
-        put(name, (said.get(name) == "1").into());
-    }
-    if said.has("link") {
-        put("lnk_target", said.get("link").into());
-        put("lnk_source", said.get("source").into());
-    }
-    if said.has("checksum") {
-        put("checksum", said.get("checksum").into());
-    }
-    fields
+    let kinds = kinds.into_iter().map(|(name, kind)| (name, (mode & 0o170_000 == kind).into()));
+    kinds.chain(bits.into_iter().map(|(name, bit)| (name, (mode & bit != 0).into()))).collect()
 }

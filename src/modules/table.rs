@@ -1,7 +1,7 @@
 //! All modules by name.
 
 use super::{
-    ModuleDef, accounts, apt, apt_sources, blockinfile, command, control, copy, file, ini_file, kubeadm, lineinfile, look, misc, net,
+    ModuleDef, accounts, apt, apt_sources, blockinfile, command, control, copy, file, ini_file, k8s, kubeadm, lineinfile, look, misc, net,
     replace, rpm, stat, system, systemd,
 };
 
@@ -48,6 +48,10 @@ static ALL: &[&ModuleDef] = &[
     &copy::TEMPLATE,
     &file::FILE,
     &ini_file::INI_FILE,
+    &k8s::HELM,
+    &k8s::HELM_REPOSITORY,
+    &k8s::K8S,
+    &k8s::K8S_INFO,
     &kubeadm::CRI_IMAGE,
     &kubeadm::KUBEADM_INIT,
     &kubeadm::KUBEADM_JOIN,

@@ -101,7 +101,7 @@ impl Root {
     fn stubs_as_functions(&self) -> String {
         let names = std::fs::read_dir(self.dir.path().join("bin")).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned());
         let plain = names.filter(|n| self.shell[0] == "busybox" && n.bytes().all(|b| b.is_ascii_alphanumeric()));
-        plain.map(|n| format!("{n}() {{ {} \"$@\"; }}\n", self.dir.path().join("bin").join(&n).display())).collect()
+        plain.map(|n| format!("{n}() {{ {} \"$@\"; }}", self.dir.path().join("bin").join(&n).display())).collect::<Vec<_>>().join("\n")
     }
 
     /// Check, and then apply unless `check_mode`: what the session would send back.

@@ -4,6 +4,7 @@
 use super::testing::{Root, SHELLS, args, compile, converges, fails, step};
 use super::*;
 use crate::session::Verdict;
+use std::fmt::Write as _;
 
 fn def(name: &str) -> &'static ModuleDef {
     lookup(name).unwrap()
@@ -78,7 +79,7 @@ fn every_byte_of_sh_is_golden() {
             text.push_str(apply.as_str());
         }
         for blob in &step.blobs {
-            text.push_str(&format!("# blob {} ({} bytes{})\n", blob.sha256, blob.content.len(), if blob.secret { ", secret" } else { "" }));
+            let _ = writeln!(text, "# blob {} ({} bytes{})", blob.sha256, blob.content.len(), if blob.secret { ", secret" } else { "" });
         }
         let file = dir.join(format!("{name}.sh"));
         if update {
@@ -544,7 +545,7 @@ fn mounts_swap_and_the_host_name() {
         assert!(root.read("etc/fstab").ends_with(&format!("/dev/sdc1 {} xfs defaults 0 0\n", root.path("mnt").display())));
     });
     converges(def("mount"), r#"{"path":"/old","state":"absent_from_fstab"}"#, fstab, |root| {
-        assert!(!root.read("etc/fstab").contains("/old"))
+        assert!(!root.read("etc/fstab").contains("/old"));
     });
     let swapping = |root: &Root| {
         fstab(root);

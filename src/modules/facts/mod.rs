@@ -121,7 +121,7 @@ pub fn known(name: &str) -> bool {
         &["eth", "ens", "enp", "eno", "enx", "wlan", "bond", "br", "cni", "docker", "flannel", "tun", "tap", "wg", "veth", "virbr"];
     let interface =
         |prefix: &&str| name.strip_prefix(*prefix).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '_'));
-    name == "lo" || all().contains(&name) || INTERFACES.iter().any(|p| interface(&p))
+    name == "lo" || all().contains(&name) || INTERFACES.iter().any(interface)
 }
 
 /// One step that gathers the named facts (and what comes from the same sources); with an empty set all of them. A name that

@@ -25,7 +25,7 @@ pub(super) fn read(said: &Said, facts: &mut Facts) {
     facts.insert("all_ipv6_addresses".into(), Value::from(all6));
     facts.insert("default_ipv4".into(), default_route(said.get("route4"), &interfaces, false));
     facts.insert("default_ipv6".into(), default_route(said.get("route6"), &interfaces, true));
-    facts.insert("interfaces".into(), interfaces.keys().map(|k| Value::from(fact_name(k))).collect());
+    facts.insert("interfaces".into(), interfaces.keys().map(|k| Value::from(k.as_str())).collect());
     facts.insert("dns".into(), dns(said.get("resolv")));
     for (name, interface) in interfaces {
         let mut fields = interface.fields;
@@ -125,7 +125,9 @@ fn default_route(text: &str, interfaces: &IndexMap<String, Interface>, six: bool
                 fields.insert(key.to_owned(), value.clone());
             }
         }
-        fields.insert("alias".into(), device.into());
+        if !six {
+            fields.insert("alias".into(), device.into());
+        }
     }
     Value::from_pairs(fields)
 }
