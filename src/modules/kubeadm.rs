@@ -123,7 +123,7 @@ mod tests {
     fn host(root: &Root) {
         root.write("/run/x", "");
         root.write("/proc/sys/kernel/hostname", "n1\n");
-        root.stub("systemctl", r#"case "$*" in *is-active*) [ ! -e "$R/down" ] ;; *show*) cat "$R/unit" 2>/dev/null || printf 'ActiveState=active\nSubState=running\nNRestarts=0\n' ;; *) : ;; esac"#);
+        root.stub("systemctl", r#"case "$*" in *--value*) cat "$R/restarts" ;; *is-active*) [ ! -e "$R/down" ] ;; *show*) cat "$R/unit" 2>/dev/null || printf 'ActiveState=active\nSubState=running\nNRestarts=0\n' ;; *) : ;; esac"#);
         root.stub("journalctl", r#"cat "$R/journal" 2>/dev/null"#);
         root.stub("kubectl", "exit 1");
         root.stub("ip", "exit 0");
@@ -202,6 +202,30 @@ reset) : ;; esac"#,
             prepare,
             "kubelet does not start: \"command failed\" err=\"failed to run Kubelet: failed to create kubelet: open /dev/kmsg",
         );
+    }
+
+    #[test]
+    fn what_may_pass_by_itself_is_given_three_restarts() {
+        let waiting = |restarts: &'static str, end: &'static str| {
+            move |root: &Root| {
+                host(root);
+                root.write("restarts", restarts);
+                root.write("unit", "ActiveState=activating\nSubState=auto-restart\nNRestarts=1\n");
+                root.write("var/lib/kubelet/config.yaml", "x");
+                root.write(
+                    "journal",
+                    "E1 run.go:72] \"command failed\" err=\"dial unix /run/containerd/containerd.sock: connect: connection refused\"\n",
+                );
+                root.stub("kubeadm", end);
+            }
+        };
+        fails(&KUBEADM_INIT, CONFIG, waiting("3\n", "exec /bin/sleep 30"), "containerd.sock: connect: connection refused");
+        // kubeadm itself came to an end meanwhile: all is well.
+        for shell in crate::modules::testing::SHELLS {
+            let root = Root::new(shell);
+            waiting("1\n", "exec /bin/sleep 0.5")(&root);
+            assert!(!root.result(&step(&KUBEADM_INIT, CONFIG), false).1.failed, "{shell:?}");
+        }
     }
 
     #[test]

@@ -356,7 +356,7 @@ mod tests {
             root.stub(
                 "firewall-cmd",
                 r#"case "$*" in *--query-*) grep -q . "$R/open" 2>/dev/null || exit 1 ;; *) echo "$*" >>"$R/open" ;; esac"#,
-            )
+            );
         };
         converges(&FIREWALLD, r#"{"port":"6443/tcp","state":"enabled","permanent":true,"zone":"public"}"#, prepare, |root| {
             assert_eq!(root.read("open"), "-q --permanent --zone=public --add-port=6443/tcp\n");

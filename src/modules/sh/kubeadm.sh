@@ -10,7 +10,7 @@ kw_watched() {
 	rm -f -- "$kw_log"
 	(umask 077 && : >"$kw_log")
 	kw_begun=$(date +%s)
-	kw_first='' kw_fails=0
+	kw_fails=0
 	"$@" >"$kw_log" 2>&1 </dev/null &
 	kw_pid=$!
 	printf '%s\n' "$kw_pid" >"$kw_marker"
@@ -18,14 +18,18 @@ kw_watched() {
 	while kill -0 "$kw_pid" 2>/dev/null; do
 		sleep "$kw_tick"
 		kw_why=$(kw_crashing) || kw_why=''
-		if [ -n "$kw_why" ]; then
-			kw_fails=$((kw_fails + 1))
-			# One crash may be an accident (containerd was restarting), twice seen after the other it is the cause.
-			if [ "$kw_fails" -ge 3 ]; then
-				kill "$kw_pid" 2>/dev/null || :
-				kw_tail_log
-				kw_fail "$kw_why"
-			fi
+		case $kw_why in
+		'') kw_fails=0 ;;
+		# What may pass by itself has until kubelet was restarted three times; anything else is looked at three times.
+		*containerd.sock* | *'onnection refused'* | *deadline* | *'imed out'* | *Unavailable*)
+			kw_fails=$(systemctl show -p NRestarts --value kubelet) || kw_fails=0
+			;;
+		*) kw_fails=$((kw_fails + 1)) ;;
+		esac
+		if [ "${kw_fails:-0}" -ge 3 ]; then
+			kill "$kw_pid" 2>/dev/null || :
+			kw_tail_log
+			kw_fail "$kw_why"
 		fi
 	done
 	kw_rc=0
@@ -60,7 +64,7 @@ kw_crashing() {
 	if [ -f "${KW_ROOT-}/var/lib/kubelet/config.yaml" ]; then
 		case $kw_sub in
 		auto-restart | auto-restart-queued | failed)
-			kw_line=$(journalctl -u kubelet --since "@$kw_begun" -o cat --no-pager -n 400 2>/dev/null | grep -E 'command failed|[Ff]ailed to run [Kk]ubelet|^panic:|^E.*err=|^Error:' | tail -n 1) || :
+			kw_line=$(journalctl -u kubelet --since "@$kw_begun" -o cat --no-pager -n 400 2>/dev/null | grep -E 'command failed|[Ff]ailed to run [Kk]ubelet|^panic:|^E.*err=|^Error:' | grep -v 'kubelet/config.yaml.*no such file' | tail -n 1) || :
 			kw_line=$(printf '%s' "$kw_line" | sed 's/^[EFIW][0-9]* [0-9:.]* *[0-9]* [a-z_]*\.go:[0-9]*\] //')
 			if [ -n "$kw_line" ]; then printf 'kubelet does not start: %s' "$kw_line"; elif [ "${kw_restarts:-0}" -ge 3 ]; then printf 'kubelet does not start and says nothing in its journal (%s restarts)' "$kw_restarts"; fi
 			return 0
