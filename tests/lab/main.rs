@@ -1,6 +1,8 @@
 //! End-to-end: the real program, a real lab, a real kubeadm cluster. One lab serves the whole walk; a lab that cannot be
 //! made is a failure, never a skip. The order of the steps is the order of a cluster's life.
 
+#![expect(clippy::print_stderr, reason = "a long test says where it is")]
+
 mod faults;
 mod kill;
 mod support;
