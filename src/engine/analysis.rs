@@ -83,7 +83,9 @@ fn analyse(world: &World, task: &Task) -> Analysis {
             _ => false,
         };
         if expression {
-            super::value::as_expressions(&raw.value).iter().for_each(|e| reads.merge(&templar.free_variables_expr(e)));
+            for expression in super::value::as_expressions(&raw.value) {
+                reads.merge(&templar.free_variables_expr(&expression));
+            }
         } else {
             reads.merge(&templar.free_variables(&raw.value));
         }
@@ -187,10 +189,10 @@ impl Pending {
             if !seen.insert(name.to_owned()) {
                 continue;
             }
-            if let Some(raw) = scope.raw(name).filter(template::has_templates) {
-                if self.follow(world, scope, &world.templar.free_variables(&raw), seen) {
-                    return true;
-                }
+            if let Some(raw) = scope.raw(name).filter(template::has_templates)
+                && self.follow(world, scope, &world.templar.free_variables(&raw), seen)
+            {
+                return true;
             }
         }
         false

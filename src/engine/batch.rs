@@ -103,7 +103,7 @@ impl Runner {
             queue.push_back((entry, results));
         }
         let mut incoming = Incoming { entries: queue, steps, settled: 0, failed: false };
-        self.settle_ready(&mut incoming).await;
+        self.settle_ready(&mut incoming);
         if let Err(e) = self.send(&target, program, &mut incoming).await {
             self.broken(&e, &mut incoming);
         }
@@ -147,7 +147,7 @@ impl Runner {
             loop {
                 tokio::select! {
                     result = &mut running => break result,
-                    Some(record) = rx.recv() => self.record(record, incoming).await,
+                    Some(record) = rx.recv() => self.record(record, incoming),
                     () = world.cancel.cancelled() => {
                         return Err(SessionError::Protocol { host: target.host.clone(), why: "stopped on request".to_owned() });
                     }
@@ -155,7 +155,7 @@ impl Runner {
             }
         };
         while let Ok(record) = rx.try_recv() {
-            self.record(record, incoming).await;
+            self.record(record, incoming);
         }
         drop(permit);
         if result.is_ok() {
@@ -165,7 +165,7 @@ impl Runner {
         result
     }
 
-    async fn record(&mut self, record: Record, incoming: &mut Incoming) {
+    fn record(&mut self, record: Record, incoming: &mut Incoming) {
         let id = match &record {
             Record::Started(id) => *id,
             Record::Done(outcome) => outcome.id,
@@ -184,13 +184,13 @@ impl Runner {
                     ItemWork::Edit(_) => results.read.push((item, outcome)),
                     _ => {}
                 }
-                self.settle_ready(incoming).await;
+                self.settle_ready(incoming);
             }
         }
     }
 
     /// Settles the tasks at the front whose results are complete.
-    async fn settle_ready(&mut self, incoming: &mut Incoming) {
+    fn settle_ready(&mut self, incoming: &mut Incoming) {
         while !incoming.failed && incoming.entries.front().is_some_and(|(_, results)| results.complete()) {
             let Some((entry, results)) = incoming.entries.pop_front() else { return };
             incoming.settled += 1;
@@ -239,7 +239,7 @@ impl Runner {
             }
         }
         if program.steps.is_empty() {
-            self.settle_ready(incoming).await;
+            self.settle_ready(incoming);
             return Ok(());
         }
         let outcomes = self.run_program(target, &program).await?;
@@ -251,29 +251,14 @@ impl Runner {
                 results.set(&self.world, &entry.planned, *item, result);
             }
         }
-        self.settle_ready(incoming).await;
+        self.settle_ready(incoming);
         Ok(())
     }
 
     /// A program of its own, to its end.
     pub(super) async fn run_program(&self, target: &Target, program: &Program) -> Result<Vec<Outcome>, SessionError> {
-        let world = &self.world;
-        let permit = world.forks.acquire().await;
-        let shell = connect::borrow(world, target).await?;
-        let (tx, mut rx) = mpsc::unbounded_channel();
-        tokio::select! {
-            result = shell.run(program, tx) => result?,
-            () = world.cancel.cancelled() => return Err(SessionError::Protocol { host: target.host.clone(), why: "stopped on request".to_owned() }),
-        }
-        drop(permit);
-        connect::give_back(world, target, shell);
-        let mut outcomes = Vec::new();
-        while let Ok(record) = rx.try_recv() {
-            if let Record::Done(outcome) = record {
-                outcomes.push(outcome);
-            }
-        }
-        Ok(outcomes)
+        let _permit = self.world.forks.acquire().await;
+        super::jobs::run_program(&self.world, target, program).await
     }
 
     /// The connection or the shell is of no use any more.

@@ -34,7 +34,7 @@ pub(super) fn work(world: &World, task: &Arc<Task>, builtin: Builtin, scope: &Ta
             let name = take(&["name", "hostname", "host"]).map(|v| value::as_text(&v)).unwrap_or_default();
             let groups = take(&["groups", "group", "groupname"]).map(|v| value::as_texts(&v)).unwrap_or_default();
             if name.is_empty() {
-                return Err(Obstacle::Failed(TaskResult::failure("add_host needs `name`")));
+                return Err(Obstacle::failed("add_host needs `name`"));
             }
             Ok(ItemWork::Control(Control::AddHost { name, groups, vars: args }))
         }
@@ -53,7 +53,7 @@ pub(super) fn work(world: &World, task: &Arc<Task>, builtin: Builtin, scope: &Ta
             Ok(ItemWork::Control(Control::Meta(task.args.free_form.as_ref().map(|r| value::as_text(&r.value)).unwrap_or_default())))
         }
         Builtin::IncludeTasks | Builtin::IncludeRole | Builtin::ImportTasks | Builtin::ImportRole => {
-            Err(Obstacle::Failed(TaskResult::failure("an include was taken for a module, which is a bug in kubewright")))
+            Err(Obstacle::failed("an include was taken for a module, which is a bug in kubewright"))
         }
     }
 }
@@ -69,9 +69,9 @@ fn set_fact(world: &World, task: &Task, scope: &TaskScope) -> Result<TaskResult,
         let valid =
             name.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_') && name.chars().all(|c| c.is_alphanumeric() || c == '_');
         if !valid {
-            return Err(Obstacle::Failed(TaskResult::failure(format!(
+            return Err(Obstacle::failed(format!(
                 "The variable name '{name}' is not valid. Variables must start with a letter or underscore character, and contain only letters, numbers and underscores."
-            ))));
+            )));
         }
         result.facts.insert(name, value);
     }
@@ -108,7 +108,7 @@ fn assert(world: &World, task: &Task, scope: &TaskScope) -> Result<TaskResult, O
         let raw = names.iter().find_map(|n| named.get(*n));
         Ok(raw.map(|r| world.templar.render_value(&r.value, scope)).transpose()?)
     };
-    let Some(that) = named.get("that") else { return Err(Obstacle::Failed(TaskResult::failure("assert needs `that`"))) };
+    let Some(that) = named.get("that") else { return Err(Obstacle::failed("assert needs `that`")) };
     let mut that_value = that.value.clone();
     if that_value.as_str().is_some_and(|t| t.trim_start().starts_with("{{") && t.trim_end().ends_with("}}")) {
         // `that: "{{ list_of_conditions }}"`.
@@ -146,13 +146,13 @@ pub(super) fn vars_file(world: &World, path: &Path) -> Result<RawVars, String> {
 }
 
 fn include_vars(world: &World, task: &Arc<Task>, scope: &TaskScope) -> Result<ItemWork, Obstacle> {
-    let failed = |why: String| Obstacle::Failed(TaskResult::failure(why));
+    let failed = |why: String| Obstacle::failed(why);
     let args = plan::args(world, task, scope)?.named;
     let text = |name: &str| args.get(name).map(value::as_text);
     let mut paths = Vec::new();
     if let Some(dir) = text("dir") {
         let base = files::find(world, task, "vars", &dir).map_err(failed)?;
-        let depth = args.get("depth").and_then(value::as_number).unwrap_or(0.0) as usize;
+        let depth = args.get("depth").and_then(value::as_count).unwrap_or(0);
         let matching = text("files_matching").map(|p| regex::Regex::new(&p)).transpose().map_err(|e| failed(e.to_string()))?;
         let extensions =
             args.get("extensions").map_or_else(|| vec!["yaml".to_owned(), "yml".to_owned(), "json".to_owned()], value::as_texts);

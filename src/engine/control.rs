@@ -116,7 +116,7 @@ impl Runner {
                 }
             }
             Control::Meta(_) => Ok(TaskResult::default()),
-            Control::AsyncStatus { .. } => Ok(TaskResult::failure("async_status is not supported: async tasks are waited for")),
+            Control::AsyncStatus { jid, cleanup } => Ok(self.world.jobs.status(&jid, cleanup)),
             Control::SetFact { facts, .. } => Ok(TaskResult { facts, ..TaskResult::default() }),
             Control::Assert { .. } | Control::DebugVar { .. } | Control::IncludeVars(_) => {
                 Ok(TaskResult::failure("this action was compiled as a module, which is a bug in kubewright"))
@@ -127,14 +127,13 @@ impl Runner {
     async fn pause(&self, duration: Option<Duration>, prompt: Option<&str>, echo: bool) -> TaskResult {
         let mut result = TaskResult::default();
         let begun = Instant::now();
-        match duration {
-            Some(duration) => self.sleep(duration).await,
-            None => {
-                let question = prompt.unwrap_or("Press enter to continue, Ctrl+C to interrupt");
-                match self.world.services.ask(question, echo).await {
-                    Some(answer) => drop(result.fields.insert("user_input".to_owned(), Value::from(answer))),
-                    None => result.warnings.push("pause: nobody is there to answer, going on".to_owned()),
-                }
+        if let Some(duration) = duration {
+            self.sleep(duration).await;
+        } else {
+            let question = prompt.unwrap_or("Press enter to continue, Ctrl+C to interrupt");
+            match self.world.services.ask(question, echo).await {
+                Some(answer) => drop(result.fields.insert("user_input".to_owned(), Value::from(answer))),
+                None => result.warnings.push("pause: nobody is there to answer, going on".to_owned()),
             }
         }
         result.fields.insert("delta".to_owned(), Value::from(begun.elapsed().as_secs()));

@@ -28,7 +28,7 @@ impl Runner {
             Ok(rounds) => rounds,
             Err(_) if scope.wants_any() => return self.provide(scope.take_wants()).await,
             Err(result) => {
-                planned.items = vec![Item { vars: Vec::new(), label: String::new(), work: ItemWork::Done(result, Effect::None) }];
+                planned.items = vec![Item { vars: Vec::new(), label: String::new(), work: ItemWork::Done(*result, Effect::None) }];
                 let before = self.stack.clone();
                 self.consume(task);
                 self.settle_known(planned, before);
@@ -82,14 +82,14 @@ impl Runner {
     }
 
     /// The loop's rounds; one without variables where there is no loop.
-    fn rounds(&self, task: &Task, scope: &TaskScope) -> Result<Vec<Locals>, TaskResult> {
+    fn rounds(&self, task: &Task, scope: &TaskScope) -> Result<Vec<Locals>, Box<TaskResult>> {
         let Some(looping) = &task.loop_ else { return Ok(vec![Vec::new()]) };
         match loops::values(&self.world, scope, looping) {
-            Ok(_) if scope.wants_any() => Err(TaskResult::default()),
+            Ok(_) if scope.wants_any() => Err(Box::default()),
             Ok(values) => Ok((0..values.len()).map(|i| loops::locals(looping, &values, i)).collect()),
             Err(e) => match plan::first_false(&self.world, scope, &task.keywords.when) {
-                Ok(Some(condition)) => Err(plan::skipped(condition)),
-                _ => Err(TaskResult::failure(e.to_string())),
+                Ok(Some(condition)) => Err(Box::new(plan::skipped(condition))),
+                _ => Err(Box::new(TaskResult::failure(e.to_string()))),
             },
         }
     }
@@ -98,22 +98,21 @@ impl Runner {
         let args = plan::args(&self.world, task, scope).map_err(|e| e.to_string())?.named;
         let keywords = self.passed_on(task)?;
         if matches!(task.action, Action::Builtin(Builtin::IncludeRole)) {
-            return self.load_role(task, &args, keywords);
+            return self.load_role(task, &args, &keywords);
         }
         let name = args.get("file").map(value::as_text).filter(|n| !n.is_empty()).ok_or("include_tasks needs a file")?;
         let path = self.find(task, &name)?;
         let key = (task.number, path.clone());
         let world = Arc::clone(&self.world);
         let known = lock(&world.includes).get(&key).cloned();
-        let entries = match known {
-            Some(known) => known?,
-            None => {
-                let mut loader = Loader::new(&world.load);
-                let handlers = self.stack.in_handlers();
-                let entries = loader.include(&path, keywords, task.role.clone(), &task.playbook_dir, handlers);
-                let loaded = if loader.problems.has_errors() { Err(loader.problems.to_string()) } else { Ok(entries) };
-                lock(&world.includes).entry(key).or_insert(loaded).clone()?
-            }
+        let entries = if let Some(known) = known {
+            known?
+        } else {
+            let mut loader = Loader::new(&world.load);
+            let handlers = self.stack.in_handlers();
+            let entries = loader.include(&path, keywords, task.role.clone(), &task.playbook_dir, handlers);
+            let loaded = if loader.problems.has_errors() { Err(loader.problems.to_string()) } else { Ok(entries) };
+            lock(&world.includes).entry(key).or_insert(loaded).clone()?
         };
         Ok((path.display().to_string(), entries))
     }
@@ -159,7 +158,7 @@ impl Runner {
         &mut self,
         task: &Arc<Task>,
         args: &indexmap::IndexMap<String, Value>,
-        keywords: Arc<Keywords>,
+        keywords: &Arc<Keywords>,
     ) -> Result<(String, Entries), String> {
         let name = args.get("name").map(value::as_text).filter(|n| !n.is_empty()).ok_or("include_role needs a name")?;
         let named: RawVars = args.iter().map(|(k, v)| (k.clone(), Raw { value: v.clone(), span: None })).collect();
@@ -167,17 +166,16 @@ impl Runner {
         let key = (task.number, format!("{used:?}"));
         let world = Arc::clone(&self.world);
         let known = lock(&world.roles).get(&key).cloned();
-        let loaded: Arc<LoadedRole> = match known {
-            Some(known) => known?,
-            None => {
-                let mut loader = Loader::new(&world.load);
-                let loaded = loader.role(&used, &task.span, &keywords, &task.playbook_dir, task.role.as_ref());
-                let loaded = match loaded {
-                    Some(loaded) if !loader.problems.has_errors() => Ok(Arc::new(loaded)),
-                    _ => Err(loader.problems.to_string()),
-                };
-                lock(&world.roles).entry(key).or_insert(loaded).clone()?
-            }
+        let loaded: Arc<LoadedRole> = if let Some(known) = known {
+            known?
+        } else {
+            let mut loader = Loader::new(&world.load);
+            let loaded = loader.role(&used, &task.span, keywords, &task.playbook_dir, task.role.as_ref());
+            let loaded = match loaded {
+                Some(loaded) if !loader.problems.has_errors() => Ok(Arc::new(loaded)),
+                _ => Err(loader.problems.to_string()),
+            };
+            lock(&world.roles).entry(key).or_insert(loaded).clone()?
         };
         for handler in &loaded.handlers {
             if !self.handlers.iter().any(|h| h.number == handler.number) {

@@ -62,7 +62,7 @@ impl EngineLookups {
             return (self.files.is_file(&name) || self.files.is_dir(&name)).then_some(name);
         }
         let dirs = scope.get("ansible_search_path").ok().flatten();
-        let mut dirs: Vec<PathBuf> = dirs.iter().flat_map(|v| value::as_texts(v)).map(PathBuf::from).collect();
+        let mut dirs: Vec<PathBuf> = dirs.iter().flat_map(value::as_texts).map(PathBuf::from).collect();
         if dirs.is_empty() {
             dirs.push(PathBuf::new());
         }
@@ -176,7 +176,9 @@ impl Lookups for EngineLookups {
             "list" => Ok(terms.iter().cloned().collect()),
             "flattened" => {
                 let mut out = Vec::new();
-                terms.iter().for_each(|t| flatten(t, &mut out));
+                for term in terms {
+                    flatten(term, &mut out);
+                }
                 Ok(Value::from(out))
             }
             "dict" => Ok(terms
@@ -210,9 +212,7 @@ impl Lookups for EngineLookups {
                 use rand::seq::IndexedRandom;
                 Ok(terms.choose(&mut rand::rng()).cloned().into_iter().collect())
             }
-            "env" => {
-                each(&|t| Ok(std::env::var(t).map(Value::from).unwrap_or_else(|_| option("default").unwrap_or_else(|| Value::from("")))))
-            }
+            "env" => each(&|t| Ok(std::env::var(t).map_or_else(|_| option("default").unwrap_or_else(|| Value::from("")), Value::from))),
             "file" => each(&|t| {
                 let path = self.search(scope, "files", t).ok_or_else(|| format!("could not locate file in lookup: {t}"))?;
                 let text = self.text(&path)?;
@@ -369,10 +369,10 @@ fn password(term: &str) -> Result<Value, String> {
             _ => return Err(format!("password lookup: option `{word}` is not supported")),
         }
     }
-    if path != "/dev/null" {
-        if let Ok(text) = std::fs::read_to_string(path) {
-            return Ok(Value::from(text.lines().next().unwrap_or_default().trim_end()));
-        }
+    if path != "/dev/null"
+        && let Ok(text) = std::fs::read_to_string(path)
+    {
+        return Ok(Value::from(text.lines().next().unwrap_or_default().trim_end()));
     }
     let mut alphabet = String::new();
     for set in chars.split(',') {

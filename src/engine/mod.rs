@@ -17,6 +17,7 @@ mod facts;
 mod files;
 mod gather;
 mod include;
+mod jobs;
 mod level;
 mod lookups;
 mod loops;

@@ -61,12 +61,19 @@ pub(super) enum Obstacle {
     /// Something is not known yet.
     Wants(Wants),
     /// It fails.
-    Failed(TaskResult),
+    Failed(Box<TaskResult>),
 }
 
 impl From<TemplateError> for Obstacle {
     fn from(e: TemplateError) -> Self {
-        Self::Failed(TaskResult::failure(e.to_string()))
+        Self::failed(e.to_string())
+    }
+}
+
+impl Obstacle {
+    /// It fails, with a message.
+    pub(super) fn failed(why: impl Into<String>) -> Self {
+        Self::Failed(Box::new(TaskResult::failure(why)))
     }
 }
 
@@ -129,7 +136,7 @@ pub(super) fn plan(world: &World, task: &Arc<Task>, scope: Arc<TaskScope>) -> Re
         Ok(()) => Ok(planned),
         Err(Obstacle::Wants(wants)) => Err(wants),
         Err(Obstacle::Failed(result)) => {
-            planned.items = vec![Item { vars: Vec::new(), label: String::new(), work: ItemWork::Done(result, Effect::None) }];
+            planned.items = vec![Item { vars: Vec::new(), label: String::new(), work: ItemWork::Done(*result, Effect::None) }];
             planned.looped = false;
             Ok(planned)
         }
@@ -169,7 +176,7 @@ fn fill(world: &World, planned: &mut Planned) -> Result<(), Obstacle> {
         planned.ignore_errors = flag(world, &inner, task.keywords.ignore_errors.as_ref())?.unwrap_or_default();
         let work = match item_work(world, &task, &inner) {
             Ok(work) => work,
-            Err(Obstacle::Failed(result)) => ItemWork::Done(result, Effect::None),
+            Err(Obstacle::Failed(result)) => ItemWork::Done(*result, Effect::None),
             Err(wants) => return Err(wants),
         };
         if let (ItemWork::Done(result, _), true) = (&work, sets_variables(&task)) {
@@ -206,7 +213,7 @@ pub(super) fn item_work(world: &World, task: &Arc<Task>, scope: &TaskScope) -> R
             if wants.any() {
                 return Err(Obstacle::Wants(wants));
             }
-            return Err(Obstacle::Failed(TaskResult::failure(format!("the condition could not be evaluated: {e}"))));
+            return Err(Obstacle::failed(format!("the condition could not be evaluated: {e}")));
         }
     }
     let wants = scope.take_wants();
@@ -292,7 +299,7 @@ fn module_work(world: &World, task: &Arc<Task>, def: &'static crate::modules::Mo
         Ok(Work::Edit(edit)) => Ok(ItemWork::Edit(edit)),
         Ok(Work::Here(result)) => Ok(ItemWork::Done(result, Effect::None)),
         Ok(Work::Control(control)) => Ok(ItemWork::Control(control)),
-        Err(e) => Err(Obstacle::Failed(TaskResult::failure(e.to_string()))),
+        Err(e) => Err(Obstacle::failed(e.to_string())),
     }
 }
 

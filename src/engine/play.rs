@@ -121,7 +121,7 @@ impl PlayRun {
         let mut p = lock(&self.progress);
         p.remove(host);
         p.failed += usize::from(failed);
-        let share = 100.0 * p.failed as f64 / self.batch.len().max(1) as f64;
+        let share = f64::from(u32::try_from(100 * p.failed / self.batch.len().max(1)).unwrap_or(u32::MAX));
         drop(p);
         if failed && self.max_fail.is_some_and(|max| share > max) {
             self.stop(&format!("more than {} % of the hosts failed", self.max_fail.unwrap_or_default()));

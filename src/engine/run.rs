@@ -54,6 +54,7 @@ pub async fn run(
             break;
         }
     }
+    world.jobs.wait().await;
     finish(&world, &mut summary);
     events.emit(Kind::Recap { hosts: summary.counts.iter().map(|(h, c)| (h.clone(), *c)).collect(), elapsed: begun.elapsed() });
     summary
@@ -220,7 +221,7 @@ fn batches(world: &Arc<World>, play: &Play, hosts: &[String]) -> Vec<Vec<String>
         .map(|v| {
             let text = value::as_text(&v);
             match text.trim().strip_suffix('%') {
-                Some(share) => (hosts.len() as f64 * share.trim().parse::<f64>().unwrap_or(100.0) / 100.0) as usize,
+                Some(share) => hosts.len() * value::as_count(&minijinja::Value::from(share)).unwrap_or(100) / 100,
                 None => text.trim().parse().unwrap_or(0),
             }
         })

@@ -21,6 +21,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// What is said instead of the message of a task with `no_log`.
+const HIDDEN: &str = "the output has been hidden: 'no_log: true'";
+
 /// Results of a task's items as they come in.
 pub(super) struct Results {
     items: Vec<Option<TaskResult>>,
@@ -241,10 +244,10 @@ impl Runner {
             result.warnings.iter().for_each(|w| self.world.events.warn(format!("{}: {w}", self.host.name)));
         }
         for item in &mut planned.items {
-            if let ItemWork::Done(_, effect) = &mut item.work {
-                if let Effect::Vars(vars) = std::mem::take(effect) {
-                    self.host.data().included.extend(vars);
-                }
+            if let ItemWork::Done(_, effect) = &mut item.work
+                && let Effect::Vars(vars) = std::mem::take(effect)
+            {
+                self.host.data().included.extend(vars);
             }
         }
         if let Some(name) = &task.register {
@@ -254,15 +257,16 @@ impl Runner {
             self.roles_done.insert(role.identity.clone());
         }
         let failure = whole.failed && !planned.ignore_errors;
-        let status = if failure { self.fail(&task, &whole, before) } else { self.count(&planned, &whole) };
-        if whole.changed && !whole.failed {
-            if let Err(why) = self.notify(&planned) {
-                self.report(&planned, &whole, &results, Status::Failed, elapsed);
-                let failure = Failure { task, message: why };
-                self.host.data().counts.failed += 1;
-                self.lose(&failure);
-                return false;
-            }
+        let status = if failure { self.fail(&planned, &whole, before) } else { self.count(&planned, &whole) };
+        if whole.changed
+            && !whole.failed
+            && let Err(why) = self.notify(&planned)
+        {
+            self.report(&planned, &whole, &results, Status::Failed, elapsed);
+            let failure = Failure { task, message: why };
+            self.host.data().counts.failed += 1;
+            self.lose(&failure);
+            return false;
         }
         self.report(&planned, &whole, &results, status, elapsed);
         !failure
@@ -312,10 +316,15 @@ impl Runner {
         if whole.changed { Status::Changed } else { Status::Ok }
     }
 
-    fn fail(&mut self, task: &Arc<Task>, whole: &Whole, before: Stack) -> Status {
+    fn fail(&mut self, planned: &Planned, whole: &Whole, before: Stack) -> Status {
+        let task = &planned.task;
         self.stack = before;
         let rescued = self.stack.0.iter().any(|l| matches!(&l.kind, LevelKind::Block(b, Section::Body, _) if !b.rescue.is_empty()));
-        let message = whole.message.clone().unwrap_or_else(|| "it failed".to_owned());
+        let message = match &whole.message {
+            _ if planned.no_log => HIDDEN.to_owned(),
+            Some(message) => message.clone(),
+            None => "it failed".to_owned(),
+        };
         let failure = Arc::new(Failure { task: Arc::clone(task), message });
         if rescued {
             self.host.data().counts.rescued += 1;
@@ -391,7 +400,7 @@ impl Runner {
 
     fn report(&self, planned: &Planned, whole: &Whole, results: &[TaskResult], status: Status, elapsed: Duration) {
         let hidden = |text: Option<String>| {
-            if planned.no_log { text.map(|_| "the output has been hidden: 'no_log: true'".to_owned()) } else { text }
+            if planned.no_log { text.map(|_| HIDDEN.to_owned()) } else { text }
         };
         if planned.looped {
             for (item, result) in planned.items.iter().zip(results) {
@@ -414,7 +423,7 @@ impl Runner {
         let last = results.iter().rev().find(|r| r.failed).or_else(|| results.last());
         let text = |r: &TaskResult, name: &str| r.fields.get(name).map(value::as_text).unwrap_or_default();
         let output = last.filter(|r| !planned.no_log && r.fields.contains_key("rc")).map(|r| Output {
-            rc: r.fields.get("rc").and_then(|v| v.as_i64()).and_then(|n| i32::try_from(n).ok()).unwrap_or_default(),
+            rc: r.fields.get("rc").and_then(Value::as_i64).and_then(|n| i32::try_from(n).ok()).unwrap_or_default(),
             stdout: text(r, "stdout"),
             stderr: text(r, "stderr"),
         });
@@ -456,7 +465,7 @@ fn debug_message(result: Option<&TaskResult>) -> Option<String> {
 impl From<Obstacle> for TaskResult {
     fn from(o: Obstacle) -> Self {
         match o {
-            Obstacle::Failed(result) => result,
+            Obstacle::Failed(result) => *result,
             Obstacle::Wants(_) => Self::failure("something that it needs is not known yet"),
         }
     }

@@ -82,7 +82,7 @@ impl Runner {
 
     async fn one_by_one(&mut self, task: &Arc<Task>, scope: Arc<TaskScope>) {
         let throttle = match plan::keyword(&self.world, &*scope, task.keywords.throttle.as_ref()) {
-            Ok(v) => v.and_then(|v| value::as_number(&v)).filter(|n| *n >= 1.0).map(|n| n as usize),
+            Ok(v) => v.and_then(|v| value::as_count(&v)).filter(|n| *n >= 1),
             Err(e) => return self.fail_here(&e.to_string()),
         };
         let semaphore =
@@ -144,7 +144,7 @@ impl Runner {
             }
             let stop = match task.loop_.as_ref().map(|l| &l.break_when) {
                 Some(conditions) if !conditions.is_empty() => {
-                    let inner = scope.with(self.with_result(&planned, index, &result));
+                    let inner = scope.with(with_result(&planned, index, &result));
                     matches!(plan::first_false(&self.world, &inner, conditions), Ok(None))
                 }
                 _ => false,
@@ -165,22 +165,14 @@ impl Runner {
         self.settle(planned, results, before);
     }
 
-    /// The item's variables, and its result under the register name.
-    fn with_result(&self, planned: &Planned, index: usize, result: &TaskResult) -> super::scope::Locals {
-        let mut vars = planned.items.get(index).map(|i| i.vars.clone()).unwrap_or_default();
-        if let Some(name) = &planned.task.register {
-            vars.insert(0, (name.clone(), settle::registered(result)));
-        }
-        vars
-    }
-
     /// One item, tried until it is as `until` wants it.
     async fn attempts(&mut self, planned: &mut Planned, index: usize, results: &mut Results) -> Result<TaskResult, Stop> {
         let task = Arc::clone(&planned.task);
         let scope = planned.scope.with(planned.items[index].vars.clone());
         let number = |raw| plan::keyword(&self.world, &scope, raw).ok().flatten().and_then(|v| value::as_number(&v));
-        let retries = match number(task.retries.as_ref()) {
-            Some(n) => n.max(0.0) as u32,
+        let retries = plan::keyword(&self.world, &scope, task.retries.as_ref()).ok().flatten().and_then(|v| value::as_count(&v));
+        let retries = match retries {
+            Some(n) => n,
             None if task.until.is_some() => 3,
             None => 0,
         };
@@ -195,7 +187,7 @@ impl Runner {
             result.fields.insert("attempts".to_owned(), Value::from(attempt));
             let enough = match &task.until {
                 Some(conditions) => {
-                    let inner = planned.scope.with(self.with_result(planned, index, &result));
+                    let inner = planned.scope.with(with_result(planned, index, &result));
                     match plan::first_false(&self.world, &inner, conditions) {
                         Ok(first) => first.is_none(),
                         Err(e) => {
@@ -233,7 +225,7 @@ impl Runner {
                     self.started(planned, results);
                     break self.perform(&task, &scope, work, planned, index).await?;
                 }
-                Err(Obstacle::Failed(result)) => break result,
+                Err(Obstacle::Failed(result)) => break *result,
                 Err(Obstacle::Wants(wants)) => {
                     let lost = self.host.data().unreachable.is_some();
                     if lost || self.world.cancel.is_cancelled() {
@@ -271,7 +263,12 @@ impl Runner {
             ItemWork::Step(step) => {
                 let asynchronous =
                     plan::keyword(&self.world, scope, task.async_.as_ref()).ok().flatten().and_then(|v| value::as_number(&v));
-                let timeout = asynchronous.filter(|s| *s > 0.0).map(Duration::from_secs_f64).or(timeout);
+                let limit = asynchronous.filter(|s| *s > 0.0).map(Duration::from_secs_f64);
+                let poll = plan::keyword(&self.world, scope, task.poll.as_ref()).ok().flatten().and_then(|v| value::as_number(&v));
+                if let (Some(limit), Some(0.0), false) = (limit, poll, check) {
+                    return Ok(self.start_job(&target, step, check, limit));
+                }
+                let timeout = limit.or(timeout);
                 let apply = if check { None } else { step.apply.clone() };
                 let step_ =
                     ProgramStep { id: 0, check: step.check, apply, keep_going: true, timeout, stdin: step.stdin, blobs: step.blobs };
@@ -345,4 +342,13 @@ impl Runner {
             () = self.world.cancel.cancelled() => {}
         }
     }
+}
+
+/// The item's variables, and its result under the register name.
+fn with_result(planned: &Planned, index: usize, result: &TaskResult) -> super::scope::Locals {
+    let mut vars = planned.items.get(index).map(|i| i.vars.clone()).unwrap_or_default();
+    if let Some(name) = &planned.task.register {
+        vars.insert(0, (name.clone(), settle::registered(result)));
+    }
+    vars
 }

@@ -135,7 +135,7 @@ impl Case {
 
     /// Runs tasks given as YAML list items.
     pub(super) fn tasks(self, tasks: &str) -> Done {
-        let indented: String = tasks.lines().map(|l| format!("    {l}\n")).collect();
+        let indented = format!("    {}\n", tasks.lines().collect::<Vec<_>>().join("\n    "));
         self.run(&format!("- hosts: all\n  tasks:\n{indented}"))
     }
 }
@@ -514,4 +514,29 @@ fn facts_are_gathered_when_something_reads_them() {
     );
     assert_eq!(done.counts("h"), "ok=4", "{:?}", done.tasks("h"));
     assert!(done.said()[0].ends_with(" True True") && done.said()[1..] == ["true", "true"], "{:?}", done.said());
+}
+
+#[test]
+fn asynchronous_jobs_go_on_beside_the_play() {
+    let done = case().tasks(
+        "- shell: while [ ! -e {DIR}/go ]; do sleep 0.05; done; echo out
+  async: 20
+  poll: 0
+  register: job
+- file: {path: '{DIR}/go', state: touch}
+- async_status: {jid: '{{ job.ansible_job_id }}'}
+  register: s
+  until: s.finished
+  retries: 100
+  delay: 0.05
+- debug: msg='{{ job.started }}{{ job.finished }} {{ s.stdout }}'",
+    );
+    assert_eq!(done.said().last().map(String::as_str), Some("10 out"), "{:?}", done.tasks("h"));
+}
+
+#[test]
+fn what_no_log_hides_is_nowhere() {
+    let done = case().tasks("- shell: echo s3cret; echo s3cret >&2; exit 1\n  no_log: true\n  loop: [s3cret]\n");
+    assert!(!format!("{:?} {:?}", done.events, done.summary).contains("s3cret"));
+    assert_eq!(done.counts("h"), "failed=1");
 }

@@ -25,6 +25,13 @@ pub(super) fn as_number(value: &Value) -> Option<f64> {
     f64::try_from(value.clone()).ok().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
+/// A whole number that is not negative, also where it is written as text or with a point.
+pub(super) fn as_count(value: &Value) -> Option<usize> {
+    let text = as_text(value);
+    let whole = text.trim().split('.').next().unwrap_or_default();
+    if whole.starts_with('-') { Some(0) } else { whole.parse().ok() }
+}
+
 /// A value as one text.
 pub(super) fn as_text(value: &Value) -> String {
     match value.kind() {

@@ -22,6 +22,12 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What was loaded for a task, by its number and what it named.
+type Loaded<Key, What> = HashMap<(u32, Key), Result<What, String>>;
+
+/// Shells by host and user.
+type Idle = HashMap<(String, String), Vec<Arc<dyn Shell>>>;
+
 /// The run.
 pub(super) struct World {
     pub(super) templar: Templar,
@@ -34,17 +40,19 @@ pub(super) struct World {
     pub(super) inventory: RwLock<Inventory>,
     hosts: RwLock<HashMap<String, Arc<Host>>>,
     /// Dynamic includes by task and file: all hosts share what was loaded, numbers included.
-    pub(super) includes: Mutex<HashMap<(u32, PathBuf), Result<Entries, String>>>,
+    pub(super) includes: Mutex<Loaded<PathBuf, Entries>>,
     /// The same for roles.
-    pub(super) roles: Mutex<HashMap<(u32, String), Result<Arc<LoadedRole>, String>>>,
+    pub(super) roles: Mutex<Loaded<String, Arc<LoadedRole>>>,
     /// The same for files of variables.
     pub(super) var_files: Mutex<HashMap<PathBuf, Result<RawVars, String>>>,
     /// Shells that nobody uses just now, by host and user.
-    pub(super) idle: Mutex<HashMap<(String, String), Vec<Arc<dyn Shell>>>>,
+    pub(super) idle: Mutex<Idle>,
     pub(super) forks: Semaphore,
     pub(super) throttles: Mutex<HashMap<u32, Arc<Semaphore>>>,
     /// Ticks whenever something happened that another host may wait for.
     pub(super) tick: watch::Sender<u64>,
+    /// Work that goes on beside the plays.
+    pub(super) jobs: super::jobs::Jobs,
     answers: Mutex<HashMap<String, Value>>,
     /// Warnings said once.
     warned: Mutex<HashSet<String>>,
@@ -124,6 +132,7 @@ impl World {
             throttles: Mutex::default(),
             tick: watch::Sender::new(0),
             warned: Mutex::default(),
+            jobs: super::jobs::Jobs::default(),
             answers: Mutex::default(),
         })
     }

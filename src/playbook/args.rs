@@ -5,6 +5,9 @@
 const RAW_PARAMETERS: [&str; 9] =
     ["creates", "removes", "chdir", "executable", "warn", "stdin", "stdin_add_newline", "strip_empty_ends", "expand_argument_vars"];
 
+/// `key=value` pairs, and the text that is none.
+type Split = (Vec<(String, String)>, Option<String>);
+
 /// Byte ranges of the words of a text; an error names what is not closed.
 fn words(text: &str) -> Result<Vec<(usize, usize)>, String> {
     let bytes = text.as_bytes();
@@ -64,17 +67,17 @@ fn pair(word: &str) -> Option<(&str, &str)> {
 }
 
 /// Pairs and what is left, of arguments that are `key=value` words.
-pub(super) fn key_values(text: &str) -> Result<(Vec<(String, String)>, Option<String>), String> {
+pub(super) fn key_values(text: &str) -> Result<Split, String> {
     split(text, |_| true)
 }
 
 /// Pairs and the command, of free-form text.
-pub(super) fn free_form(text: &str) -> Result<(Vec<(String, String)>, Option<String>), String> {
+pub(super) fn free_form(text: &str) -> Result<Split, String> {
     // An unclosed quote may be what the shell is meant to see (a here-document); ansible-core refuses it, and so do we.
     split(text, |key| RAW_PARAMETERS.contains(&key))
 }
 
-fn split(text: &str, takes: impl Fn(&str) -> bool) -> Result<(Vec<(String, String)>, Option<String>), String> {
+fn split(text: &str, takes: impl Fn(&str) -> bool) -> Result<Split, String> {
     let (mut pairs, mut rest, mut from) = (Vec::new(), String::new(), 0);
     for (begin, end) in words(text)? {
         let Some(word) = text.get(begin..end) else { continue };

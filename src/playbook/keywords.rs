@@ -149,13 +149,13 @@ impl Loader<'_> {
             let text = match node.as_bool() {
                 Some(b) => if b { "true" } else { "false" }.to_owned(),
                 None if node.is_null() => continue,
-                None => match node.as_text() {
-                    Some(text) => text.trim().to_owned(),
-                    None => {
+                None => {
+                    let Some(text) = node.as_text() else {
                         self.problems.push(Problem::at(&node.span, format!("a condition is text, this is {}", node.kind())));
                         continue;
-                    }
-                },
+                    };
+                    text.trim().to_owned()
+                }
             };
             if text.is_empty() {
                 continue;

@@ -12,7 +12,7 @@ pub fn selected(tags: &[String], only: &[String], skip: &[String]) -> bool {
     };
     let run = if only.is_empty() { !has("never") } else { has("always") || only.iter().any(|t| wanted(t)) };
     let unwanted = |tag: &String| match tag.as_str() {
-        "all" => !(has("always") && !skip.iter().any(|t| t == "always")),
+        "all" => !has("always") || skip.iter().any(|t| t == "always"),
         "tagged" => tagged,
         other => has(other),
     };

@@ -380,13 +380,12 @@ impl Loader<'_> {
     fn loop_(&mut self, keys: &mut Keys<'_>) -> Option<Loop> {
         let control = keys.take("loop_control");
         let with = keys.entries.iter().find_map(|(k, _)| k.as_str()?.strip_prefix("with_").map(str::to_owned));
-        let (lookup, node) = match keys.take("loop") {
-            Some(node) => (None, node),
-            None => {
-                let with = with?;
-                let node = keys.take(&format!("with_{with}"))?;
-                (Some(with), node)
-            }
+        let (lookup, node) = if let Some(node) = keys.take("loop") {
+            (None, node)
+        } else {
+            let with = with?;
+            let node = keys.take(&format!("with_{with}"))?;
+            (Some(with), node)
         };
         let mut over = self.raw(node);
         if lookup.is_some() {
