@@ -70,7 +70,7 @@ impl TestServer {
         }
         let directory = tempfile::tempdir()?;
         let client = new_key()?;
-        client.write_openssh_file(&directory.path().join("id"), LineEnding::LF).map_err(io::Error::other)?;
+        client.write_openssh_file(directory.path().join("id"), LineEnding::LF).map_err(io::Error::other)?;
         let mut authorized = behaviour.authorized.clone();
         authorized.push(client.public_key().clone());
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;

@@ -130,8 +130,8 @@ async fn make(
 fn valid_for(pem: &[u8], margin: Duration) -> bool {
     let Ok((_, pem)) = x509_parser::pem::parse_x509_pem(pem) else { return false };
     let Ok(certificate) = pem.parse_x509() else { return false };
-    let left = certificate.validity().time_to_expiration().map(|d| d.whole_seconds());
-    left.is_some_and(|s| u64::try_from(s).is_ok_and(|s| s > margin.as_secs()))
+    let left = certificate.validity().time_to_expiration().and_then(|d| u64::try_from(d.whole_seconds()).ok());
+    left.is_some_and(|s| s > margin.as_secs())
 }
 
 fn same_pem(a: &[u8], b: &[u8]) -> bool {

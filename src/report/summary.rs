@@ -140,15 +140,11 @@ impl Tally {
                 }
                 self.time(name, host, *elapsed);
             }
-            Kind::HostLost { host, reason } => {
-                if !s.failures.iter().any(|(h, _, why)| h == host && why == reason) {
-                    s.failures.push((host.clone(), "host lost".to_owned(), reason.clone()));
-                }
+            Kind::HostLost { host, reason } if !s.failures.iter().any(|(h, _, why)| h == host && why == reason) => {
+                s.failures.push((host.clone(), "host lost".to_owned(), reason.clone()));
             }
-            Kind::Warning { message } => {
-                if !s.warnings.contains(message) {
-                    s.warnings.push(message.clone());
-                }
+            Kind::Warning { message } if !s.warnings.contains(message) => {
+                s.warnings.push(message.clone());
             }
             Kind::Recap { hosts, elapsed } => {
                 s.elapsed = *elapsed;

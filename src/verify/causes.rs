@@ -177,7 +177,7 @@ pub const SIGNATURES: &[Signature] = &[
         needles: &["etcdserver: Peer URLs already exists"],
         cause: "an earlier, interrupted join left its member in etcd",
         fix: "kubewright node remove NAME takes the member out, then join again",
-        example: r#"error execution phase etcd-join: error creating local etcd static pod manifest file: etcdserver: Peer URLs already exists"#,
+        example: r"error execution phase etcd-join: error creating local etcd static pod manifest file: etcdserver: Peer URLs already exists",
     },
     Signature {
         id: "etcd-unhealthy",

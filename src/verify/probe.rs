@@ -118,7 +118,7 @@ pub(super) async fn probe(site: &Site<'_>) -> Result<Probed, String> {
 
 async fn run(site: &Site<'_>, namespace: &str) -> Result<Probed, String> {
     let stale = remove_stale(site.client);
-    let (services, _) = futures::join!(start(site, namespace), stale);
+    let (services, ()) = futures::join!(start(site, namespace), stale);
     let services = services?;
     let begun = Instant::now();
     let mut probed = Probed::default();
@@ -315,7 +315,7 @@ async fn request(
         match tokio::time::timeout(Duration::from_secs(8), direct).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(e)) => why = e,
-            Err(_) => why = "no answer within 8 s".to_owned(),
+            Err(_) => "no answer within 8 s".clone_into(&mut why),
         }
     }
     let uri = format!("/api/v1/namespaces/{namespace}/pods/{}:8080/proxy{path}", pod_name(node));

@@ -244,7 +244,7 @@ const FAULTS: &[(&str, &[&str], Fault)] = &[
         c.drift = Some(Ok(vec![Drift { host: "worker-1".into(), what: "Forward packets".into(), diff: "-1\n+0".into() }]));
     }),
     ("machine-file-modes", &[], |c| {
-        edit_on(c, "control-plane-1", "modes", "600 root /etc/kubernetes/admin.conf", "644 root /etc/kubernetes/admin.conf")
+        edit_on(c, "control-plane-1", "modes", "600 root /etc/kubernetes/admin.conf", "644 root /etc/kubernetes/admin.conf");
     }),
     ("machine-modules", &[], |c| edit(c, "modules", "overlay loaded", "overlay missing")),
     ("machine-modules-boot", &[], |c| edit(c, "modules-files", "overlay\n", "")),
@@ -283,8 +283,8 @@ const FAULTS: &[(&str, &[&str], Fault)] = &[
     ("runtime-oom", &[], |c| {
         change_pod(c, "kube-proxy", |p| {
             p["status"]["containerStatuses"][0]["lastState"] =
-                json!({"terminated": {"exitCode": 0, "reason": "OOMKilled", "finishedAt": "2026-11-21T11:00:00Z"}})
-        })
+                json!({"terminated": {"exitCode": 0, "reason": "OOMKilled", "finishedAt": "2026-11-21T11:00:00Z"}});
+        });
     }),
     ("runtime-log-rotation", &[], |c| edit(c, "pod-logs", "", "/var/log/pods/x/0.log\n")),
     ("kubernetes-api", &[], |c| c.cluster.readyz = Err("[-]etcd failed".into())),
@@ -294,14 +294,14 @@ const FAULTS: &[(&str, &[&str], Fault)] = &[
         change_node(c, |n| {
             let all = n["status"]["conditions"].as_array_mut().unwrap();
             all.iter_mut().find(|c| c["type"] == "Ready").unwrap()["status"] = "False".into();
-        })
+        });
     }),
     ("kubernetes-node-version", &[], |c| change_node(c, |n| n["status"]["nodeInfo"]["kubeletVersion"] = "v1.35.4".into())),
     ("kubernetes-node-conditions", &[], |c| {
         change_node(c, |n| {
             let all = n["status"]["conditions"].as_array_mut().unwrap();
             all.iter_mut().find(|c| c["type"] == "DiskPressure").unwrap()["status"] = "True".into();
-        })
+        });
     }),
     ("kubernetes-node-taints", &[], |c| change_node(c, |n| n["spec"]["unschedulable"] = true.into())),
     ("kubernetes-node-unknown", &["kubernetes-daemonsets"], |c| {
@@ -324,10 +324,10 @@ const FAULTS: &[(&str, &[&str], Fault)] = &[
         change_pod(c, "kube-scheduler", |p| {
             p["status"]["containerStatuses"][0]["restartCount"] = 5.into();
             p["status"]["containerStatuses"][0]["lastState"] = json!({"terminated": {"exitCode": 1, "finishedAt": "2026-11-21T11:04:00Z"}});
-        })
+        });
     }),
     ("kubernetes-daemonsets", &[], |c| {
-        c.cluster.daemon_sets.as_mut().unwrap().retain(|d| d.metadata.name.as_deref() != Some("kube-proxy"))
+        c.cluster.daemon_sets.as_mut().unwrap().retain(|d| d.metadata.name.as_deref() != Some("kube-proxy"));
     }),
     ("kubernetes-coredns", &[], |c| c.cluster.deployments.as_mut().unwrap()[0].status.as_mut().unwrap().available_replicas = Some(1)),
     ("kubernetes-workloads", &[], |c| {
@@ -335,13 +335,13 @@ const FAULTS: &[(&str, &[&str], Fault)] = &[
             c,
             json!({"metadata": {"name": "web", "namespace": "scratch"}, "status": {"phase": "Pending", "containerStatuses": [
         {"name": "c", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": {"waiting": {"reason": "ImagePullBackOff"}}}]}}),
-        )
+        );
     }),
     ("kubernetes-evicted", &[], |c| {
         new_pod(
             c,
             json!({"metadata": {"name": "web", "namespace": "scratch"}, "status": {"phase": "Failed", "reason": "Evicted", "message": "low on disk"}}),
-        )
+        );
     }),
     ("kubernetes-csrs", &[], |c| {
         let csr = json!({"metadata": {"name": "csr-1", "creationTimestamp": "2026-11-21T11:00:00Z"}, "spec": {"request": "", "signerName": "kubernetes.io/kubelet-serving"}});
@@ -351,7 +351,7 @@ const FAULTS: &[(&str, &[&str], Fault)] = &[
     ("kubernetes-admission", &[], |c| c.cluster.admission = Ok(Err("webhook denied".into()))),
     ("kubernetes-anonymous", &[], |c| c.cluster.anonymous = Ok(vec!["list secrets".into()])),
     ("kubernetes-pod-security", &[], |c| {
-        new_pod(c, json!({"metadata": {"name": "web", "namespace": "default"}, "status": {"phase": "Running"}}))
+        new_pod(c, json!({"metadata": {"name": "web", "namespace": "default"}, "status": {"phase": "Running"}}));
     }),
     ("kubernetes-encryption", &[], |c| two_control_planes(c, "--encryption-provider-config=/etc/kubernetes/enc.yaml")),
     ("kubernetes-audit", &[], |c| two_control_planes(c, "--audit-log-path=/var/log/audit.log")),
@@ -372,7 +372,7 @@ const FAULTS: &[(&str, &[&str], Fault)] = &[
         shown.iter_mut().find(|(p, _)| p.ends_with(":6443")).unwrap().1 = Ok(der);
     }),
     ("kubernetes-etcd-health", &[], |c| {
-        host(c, "control-plane-1").served.etcd_health = Ok(r#"{"health":"false","reason":"ALARM NOSPACE"}"#.into())
+        host(c, "control-plane-1").served.etcd_health = Ok(r#"{"health":"false","reason":"ALARM NOSPACE"}"#.into());
     }),
     ("kubernetes-etcd-leader", &[], |c| metrics(c, "etcd_server_has_leader 1", "etcd_server_has_leader 0")),
     ("kubernetes-etcd-members", &[], |c| {
@@ -381,13 +381,13 @@ const FAULTS: &[(&str, &[&str], Fault)] = &[
             .etcd_metrics
             .as_mut()
             .unwrap()
-            .push_str("etcd_network_peer_round_trip_time_seconds_count{To=\"a\"} 3\n")
+            .push_str("etcd_network_peer_round_trip_time_seconds_count{To=\"a\"} 3\n");
     }),
     ("kubernetes-etcd-size", &[], |c| {
-        metrics(c, "etcd_server_quota_backend_bytes 2.147483648e+09", "etcd_server_quota_backend_bytes 3e+06")
+        metrics(c, "etcd_server_quota_backend_bytes 2.147483648e+09", "etcd_server_quota_backend_bytes 3e+06");
     }),
     ("kubernetes-etcd-disk", &[], |c| {
-        metrics(c, "etcd_disk_wal_fsync_duration_seconds_count ", "etcd_disk_wal_fsync_duration_seconds_count 9")
+        metrics(c, "etcd_disk_wal_fsync_duration_seconds_count ", "etcd_disk_wal_fsync_duration_seconds_count 9");
     }),
     ("network-vxlan-port", &[], |c| edit(c, "links", "dstport 4789", "dstport 8472")),
     ("network-vxlan-address", &[], |c| edit(c, "links", "local 10.0.1.10", "local 192.168.0.9")),

@@ -103,9 +103,8 @@ impl Drop for Lab {
             return;
         }
         let output = self.command(&["destroy", "--yes"]).output().expect("destroy starts");
-        if !output.status.success() && !std::thread::panicking() {
-            panic!("destroy failed: {}", String::from_utf8_lossy(&output.stderr));
-        }
+        let failed_before = std::thread::panicking();
+        assert!(output.status.success() || failed_before, "destroy failed: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
 

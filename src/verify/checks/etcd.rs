@@ -150,7 +150,9 @@ fn size(ctx: &Ctx<'_>) -> Findings {
         let quota = metric(text, "etcd_server_quota_backend_bytes").filter(|q| *q > 0.0).unwrap_or(2_147_483_648.0);
         match metric(text, "etcd_mvcc_db_total_size_in_bytes") {
             None => Finding::unseen(&host.name, "no such metric"),
-            Some(size) => Finding::of(size < 0.75 * quota, &host.name, format!("{:.0} of {:.0} MiB", size / 1048576.0, quota / 1048576.0)),
+            Some(size) => {
+                Finding::of(size < 0.75 * quota, &host.name, format!("{:.0} of {:.0} MiB", size / 1_048_576.0, quota / 1_048_576.0))
+            }
         }
     })
 }

@@ -227,8 +227,10 @@ fn cgroup_driver(ctx: &Ctx<'_>) -> Findings {
         // crictl and `config dump` can say one thing while processes run in another: the paths are what counts.
         let pods: Vec<&str> = paths.lines().filter(|l| l.contains("pod") && !l.ends_with("kubepods")).collect();
         // A process that is just moving into its container stands in the pod's slice for a moment; cgroupfs knows no slices.
-        let foreign: Vec<&&str> =
-            pods.iter().filter(|l| !l.contains("kubepods.slice/") || !(l.contains(".scope") || l.ends_with(".slice"))).collect();
+        let foreign: Vec<&&str> = pods
+            .iter()
+            .filter(|l| !l.contains("kubepods.slice/") || !(l.contains(".scope") || l.rsplit('.').next() == Some("slice")))
+            .collect();
         let running = match (pods.is_empty(), foreign.first()) {
             (true, _) => "no pod runs".to_owned(),
             (_, Some(path)) => format!("a pod runs in {path}"),
