@@ -31,6 +31,8 @@ mod settle;
 mod solo;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_lost;
 mod types;
 mod value;
 mod world;
