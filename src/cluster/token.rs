@@ -53,9 +53,8 @@ pub async fn revoke(client: &Client, id: &str) -> Result<bool, ClusterError> {
     }
 }
 
-/// Revokes the tokens whose description begins with `prefix` (ours all begin with `kubewright`), or, with `dry_run`,
-/// only counts them. Tokens of other people are left alone.
-pub async fn revoke_described(client: &Client, prefix: &str, dry_run: bool) -> Result<u32, ClusterError> {
+/// Revokes the tokens with exactly this description, or, with `dry_run`, only counts them. All others are left alone.
+pub async fn revoke_described(client: &Client, description: &str, dry_run: bool) -> Result<u32, ClusterError> {
     let api: Api<core::Secret> = Api::namespaced(client.clone(), NAMESPACE);
     let params = ListParams::default().fields("type=bootstrap.kubernetes.io/token");
     let mut revoked = 0;
@@ -64,7 +63,7 @@ pub async fn revoke_described(client: &Client, prefix: &str, dry_run: bool) -> R
             let data = secret.data.as_ref()?.get(name)?;
             String::from_utf8(data.0.clone()).ok()
         };
-        let ours = field("description").is_some_and(|d| d.starts_with(prefix));
+        let ours = field("description").is_some_and(|d| d == description);
         if let (true, Some(id)) = (ours, field("token-id")) {
             revoked += u32::from(dry_run || revoke(client, &id).await?);
         }
