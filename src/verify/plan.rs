@@ -36,8 +36,16 @@ pub(super) fn questions(site: &Site<'_>, pods: &BTreeMap<String, String>, servic
     for (i, node) in names.iter().enumerate() {
         let mut first = Vec::new();
         let mut ask = |id: String, kind, target: String, size, count, timeout_ms| {
-            let retry_ms = if kind == "http" { SETTLE } else { 0 };
-            first.push(Ask { id, kind, target, size, count, timeout_ms, retry_ms, server: String::new() });
+            let http = kind == "http";
+            let retry_ms = if http { SETTLE } else { 0 };
+            let expect = if id == "hairpin" {
+                format!("probe-{node}\n")
+            } else if http {
+                "probe-".to_owned()
+            } else {
+                String::new()
+            };
+            first.push(Ask { id, kind, target, size, count, timeout_ms, retry_ms, expect, server: String::new() });
         };
         for j in peers(i, names.len(), &control_planes) {
             let (peer, pod) = (names[j], &pods[names[j]]);

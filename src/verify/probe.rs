@@ -41,6 +41,9 @@ pub(super) struct Ask {
     /// What fails is tried again for this long: a new Service takes kube-proxy a moment.
     #[serde(skip_serializing_if = "zero")]
     pub(super) retry_ms: i64,
+    /// How an HTTP answer begins: something else on the way (a proxy) may answer, too.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) expect: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) server: String,
 }
@@ -100,14 +103,23 @@ pub(super) struct Site<'a> {
 pub(super) async fn probe(site: &Site<'_>) -> Result<Probed, String> {
     let begun = Instant::now();
     let namespace = format!("{NAME}-{:04x}", rand::random::<u16>());
-    let result = match tokio::time::timeout(site.deadline, run(site, &namespace)).await {
+    let mut probed = Probed::default();
+    let result = tokio::time::timeout(site.deadline, run(site, &namespace, &mut probed)).await;
+    let result = match result {
         Ok(result) => result,
-        Err(_) => Err(format!("the probes were not done within {} s", site.deadline.as_secs())),
+        Err(_) => {
+            // What was answered in time stays known.
+            let late = format!("no answer within {} s", site.deadline.as_secs());
+            for (node, ..) in site.nodes.iter().filter(|(node, ..)| !probed.answers.contains_key(node)) {
+                probed.silent.entry(node.clone()).or_insert_with(|| late.clone());
+            }
+            if probed.answers.is_empty() { Err(format!("the probes were not done within {} s", site.deadline.as_secs())) } else { Ok(()) }
+        }
     };
     let asked = begun.elapsed();
     let cleaned = tokio::time::timeout(Duration::from_secs(5), remove(site.client, &namespace)).await;
     tracing::debug!(?asked, all = ?begun.elapsed(), "probes removed");
-    let mut probed = result?;
+    result?;
     if !matches!(cleaned, Ok(Ok(()))) {
         // The pods remove the namespace themselves once nobody asks them any more.
         tracing::warn!(namespace, "the probes' namespace was not removed");
@@ -116,18 +128,17 @@ pub(super) async fn probe(site: &Site<'_>) -> Result<Probed, String> {
     Ok(probed)
 }
 
-async fn run(site: &Site<'_>, namespace: &str) -> Result<Probed, String> {
+async fn run(site: &Site<'_>, namespace: &str, probed: &mut Probed) -> Result<(), String> {
     let stale = remove_stale(site.client);
     let (services, ()) = futures::join!(start(site, namespace), stale);
     let services = services?;
     let begun = Instant::now();
-    let mut probed = Probed::default();
-    wait_for_pods(site, namespace, &mut probed).await?;
+    wait_for_pods(site, namespace, probed).await?;
     tracing::debug!(elapsed = ?begun.elapsed(), silent = ?probed.silent, "probe pods run");
     let questions = plan::questions(site, &probed.pods, &services);
-    ask_all(site, namespace, &questions, &mut probed).await;
-    who_heard(site, namespace, &mut probed).await;
-    Ok(probed)
+    ask_all(site, namespace, &questions, probed).await;
+    who_heard(site, namespace, probed).await;
+    Ok(())
 }
 
 /// Addresses of the services in front of the probes.
@@ -312,7 +323,10 @@ async fn request(
             let stream = access.stream(address, 8080).await.map_err(|e| e.to_string())?;
             over_stream(stream, address, method, path, body.clone()).await
         };
-        match tokio::time::timeout(Duration::from_secs(8), direct).await {
+        let begun = Instant::now();
+        let answer = tokio::time::timeout(Duration::from_secs(8), direct).await;
+        tracing::debug!(node, path, elapsed = ?begun.elapsed(), failed = ?answer.as_ref().map(|a| a.as_ref().err()).ok(), "probe pod asked");
+        match answer {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(e)) => why = e,
             Err(_) => "no answer within 8 s".clone_into(&mut why),

@@ -190,13 +190,19 @@ async fn probe_from(client: &::kube::Client, hosts: &[HostInput], settings: &Set
         control_planes: hosts.iter().filter(|h| h.pool == "control-plane").map(|h| h.name.clone()).collect(),
         external_name: &settings.external_name,
         egress: &settings.egress,
-        dns_pods: dns.iter().flatten().filter_map(|p| p.status.as_ref()?.pod_ip.clone()).collect(),
+        // One that is not ready gets no lookups; that it is not is another check's finding.
+        dns_pods: dns.iter().flatten().filter(|p| ready(p)).filter_map(|p| p.status.as_ref()?.pod_ip.clone()).collect(),
         deadline: settings.deadline,
     };
     if site.nodes.is_empty() {
         return Err("no machine of this cluster is a node".to_owned());
     }
     probe::probe(&site).await
+}
+
+fn ready(pod: &k8s_openapi::api::core::v1::Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|s| s.conditions.iter().flatten());
+    conditions.into_iter().any(|c| c.type_ == "Ready" && c.status == "True")
 }
 
 /// The checks over what was observed: pure.

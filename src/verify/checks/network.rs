@@ -57,7 +57,7 @@ pub(in crate::verify) const CHECKS: &[Check] = &[
         probes: false,
         eval: mtu,
         title: "MTUs fit together",
-        expected: "the same on every network card, and 50 bytes less on flannel.1",
+        expected: "the same on every network card, 50 bytes less on flannel.1, and no more for pods",
         proves: "encapsulated packets fit without fragments",
         causes: "jumbo frames on some instance types only, or an MTU set by hand",
         fix: "set one MTU on all machines and restart the kube-flannel pods",
@@ -179,14 +179,20 @@ fn vxlan_peers(ctx: &Ctx<'_>) -> Findings {
 fn mtu(ctx: &Ctx<'_>) -> Findings {
     let of = |line: Option<&str>| line.and_then(|l| word_after(l, "mtu")?.parse::<u32>().ok());
     let cards: Vec<u32> = ctx.hosts.iter().filter_map(|h| of(card(h.seen.as_ref().ok()?, &h.address))).collect();
-    let common = cards.iter().min().copied().unwrap_or(0);
+    // What most machines have.
+    let common = cards.iter().max_by_key(|mtu| cards.iter().filter(|m| m == mtu).count()).copied().unwrap_or(0);
     ctx.each_host(|host, seen| {
         let (Some(nic), Some(overlay)) = (of(card(seen, &host.address)), of(device(seen, "flannel.1"))) else {
             return Finding::bad(&host.name, "the network card or flannel.1 was not found");
         };
-        Finding::of(nic == common && overlay + 50 <= nic, &host.name, format!("card {nic}, flannel.1 {overlay}"))
-            .expected(format!("card {common}, flannel.1 at most {}", common.saturating_sub(50)))
-            .evidence("ip link", seen.section("links").unwrap_or(""))
+        let pods: u32 = seen.value("flannel", "FLANNEL_MTU").and_then(|m| m.parse().ok()).unwrap_or(overlay);
+        Finding::of(
+            nic == common && overlay + 50 <= nic && pods <= overlay,
+            &host.name,
+            format!("card {nic}, flannel.1 {overlay}, pods {pods}"),
+        )
+        .expected(format!("card {common}, flannel.1 at most {}, pods no more than that", common.saturating_sub(50)))
+        .evidence("ip link", seen.section("links").unwrap_or(""))
     })
 }
 

@@ -45,6 +45,7 @@ type Check struct {
 	Timeout int `json:"timeout_ms,omitempty"`
 	// What fails is tried again for this long: a new Service takes kube-proxy a moment.
 	Retry  int    `json:"retry_ms,omitempty"`
+	Expect string `json:"expect,omitempty"` // how an HTTP answer begins; another server's answer is a wrong one
 	Server string `json:"server,omitempty"` // DNS server instead of resolv.conf's
 }
 
@@ -260,20 +261,36 @@ func vanish(idle time.Duration, namespace string) {
 
 // ---- the side that asks
 
+// What is not done after this time is reported as such: one check that hangs does not hide the others.
+const allWithin = 6 * time.Second
+
 func runAll(checks []Check) []Result {
 	results := make([]Result, len(checks))
-	slots := make(chan struct{}, 32)
-	var all sync.WaitGroup
 	for i, c := range checks {
-		all.Add(1)
-		slots <- struct{}{}
+		results[i] = Result{Check: c, Error: "not done within " + allWithin.String(), Class: "timeout", From: hostname}
+	}
+	type done struct {
+		index  int
+		result Result
+	}
+	finished := make(chan done, len(checks))
+	slots := make(chan struct{}, 64)
+	for i, c := range checks {
 		go func() {
-			defer all.Done()
-			results[i] = run(c)
+			slots <- struct{}{}
+			finished <- done{i, run(c)}
 			<-slots
 		}()
 	}
-	all.Wait()
+	late := time.After(allWithin)
+	for range checks {
+		select {
+		case d := <-finished:
+			results[d.index] = d.result
+		case <-late:
+			return results
+		}
+	}
 	return results
 }
 
@@ -480,6 +497,9 @@ func checkHTTP(ctx context.Context, r *Result) error {
 		answer.Body.Close()
 		if err != nil {
 			return err
+		}
+		if !strings.HasPrefix(string(body), r.Expect) {
+			return fmt.Errorf("%w: %.60q", errWrong, body)
 		}
 		r.Received++
 		r.Body = strings.TrimSpace(string(body))
