@@ -5,6 +5,7 @@
 
 mod faults;
 mod kill;
+mod mutations;
 mod support;
 
 use serde_json::Value;
@@ -99,6 +100,18 @@ fn a_clusters_life() {
         assert_eq!(lab.run(&["ssh", "worker-1", "exit", "7"]).code(), 7);
     });
     step("a missing VXLAN rule makes the report red and names the nodes", || faults::vxlan_rule(&lab));
+    step("every check turns red, its neighbours stay green, and all is green after the repair", || {
+        let inside = |node: &str, script: &str| {
+            let out =
+                std::process::Command::new("docker").args(["exec", &lab.container(node), "sh", "-c", script]).output().expect("docker");
+            let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+            (out.status.success(), said)
+        };
+        let address =
+            |node: &str| lab.inside(node, "ip -o -4 addr show dev eth0 | awk '{split($4, a, \"/\"); print a[1]}'").trim().to_owned();
+        let report = || serde_json::from_str(&lab.run(&["verify", "--format", "json"]).stdout()).expect("a report");
+        mutations::walk(&mutations::Site { inside: &inside, address: &address, report: &report });
+    });
     step("a node survives a reboot", || faults::reboot(&lab));
     step("one worker stopped: the others finish, the report names it", || faults::stopped_worker(&lab));
     step("wrong keys, wrong user, wrong host key", || faults::access(&lab));

@@ -262,7 +262,7 @@ func vanish(idle time.Duration, namespace string) {
 // ---- the side that asks
 
 // What is not done after this time is reported as such: one check that hangs does not hide the others.
-const allWithin = 6 * time.Second
+const allWithin = 7 * time.Second
 
 func runAll(checks []Check) []Result {
 	results := make([]Result, len(checks))
