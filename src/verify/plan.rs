@@ -38,6 +38,7 @@ pub(super) fn questions(site: &Site<'_>, pods: &BTreeMap<String, String>, servic
         let mut ask = |id: String, kind, target: String, size, count, timeout_ms| {
             let http = kind == "http";
             let retry_ms = if http { SETTLE } else { 0 };
+            let patient = id == "hairpin";
             let expect = if id == "hairpin" {
                 format!("probe-{node}\n")
             } else if http {
@@ -45,7 +46,7 @@ pub(super) fn questions(site: &Site<'_>, pods: &BTreeMap<String, String>, servic
             } else {
                 String::new()
             };
-            first.push(Ask { id, kind, target, size, count, timeout_ms, retry_ms, expect, server: String::new() });
+            first.push(Ask { id, kind, target, size, count, timeout_ms, retry_ms, patient, expect, server: String::new() });
         };
         for j in peers(i, names.len(), &control_planes) {
             let (peer, pod) = (names[j], &pods[names[j]]);
@@ -58,7 +59,7 @@ pub(super) fn questions(site: &Site<'_>, pods: &BTreeMap<String, String>, servic
         }
         ask(format!("nodeport:{node}"), "http", format!("http://{}:{}/", address(node), services.node_port), 0, 0, 1500);
         ask("vip".into(), "http", format!("http://{}/", services.vip), 0, 6, 2000);
-        ask("hairpin".into(), "http", format!("http://{}/", services.own), 0, 1, 1500);
+        ask("hairpin".into(), "http", format!("http://{}/", services.own), 0, 1, 800);
         ask("dns-cluster".into(), "dns", "kubernetes.default.svc.cluster.local".into(), 0, 0, 3000);
         ask("dns-external".into(), "dns", format!("{}.", site.external_name.trim_end_matches('.')), 0, 0, 4000);
         ask("egress".into(), "connect", site.egress.to_owned(), 0, 0, 4000);

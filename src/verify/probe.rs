@@ -41,6 +41,9 @@ pub(super) struct Ask {
     /// What fails is tried again for this long: a new Service takes kube-proxy a moment.
     #[serde(skip_serializing_if = "zero")]
     pub(super) retry_ms: i64,
+    /// Silence is tried again, too: a Service of local endpoints alone drops what comes before it knows them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) patient: bool,
     /// How an HTTP answer begins: something else on the way (a proxy) may answer, too.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) expect: String,

@@ -44,9 +44,11 @@ type Check struct {
 	Count   int `json:"count,omitempty"`
 	Timeout int `json:"timeout_ms,omitempty"`
 	// What fails is tried again for this long: a new Service takes kube-proxy a moment.
-	Retry  int    `json:"retry_ms,omitempty"`
-	Expect string `json:"expect,omitempty"` // how an HTTP answer begins; another server's answer is a wrong one
-	Server string `json:"server,omitempty"` // DNS server instead of resolv.conf's
+	Retry int `json:"retry_ms,omitempty"`
+	// Silence is tried again, too: a Service of local endpoints alone drops what comes before it knows them.
+	Patient bool   `json:"patient,omitempty"`
+	Expect  string `json:"expect,omitempty"` // how an HTTP answer begins; another server's answer is a wrong one
+	Server  string `json:"server,omitempty"` // DNS server instead of resolv.conf's
 }
 
 // Result is what was seen. Times are milliseconds.
@@ -298,7 +300,8 @@ func run(c Check) Result {
 	for begun := time.Now(); ; time.Sleep(200 * time.Millisecond) {
 		r := try(c)
 		// Refused is what a Service without rules or endpoints yet looks like; silence is not, and has its own timeout.
-		if r.OK || r.Class != "refused" || time.Since(begun) > time.Duration(c.Retry)*time.Millisecond {
+		again := r.Class == "refused" || c.Patient && r.Class == "timeout"
+		if r.OK || !again || time.Since(begun) > time.Duration(c.Retry)*time.Millisecond {
 			return r
 		}
 	}
