@@ -94,3 +94,59 @@ pub fn access(lab: &Lab) {
     lab.inside("worker-1", "cp -a /root/ssh-backup/. /etc/ssh/ && rm -rf /root/ssh-backup && systemctl restart ssh");
     lab.run(&["ssh", "worker-1", "true"]).expect(0);
 }
+
+/// A playbook of a user's own, beside the inventory.
+fn playbook(lab: &Lab, name: &str, tasks: &str) -> String {
+    let path = lab.inventory().join(format!("{name}.yml"));
+    fs::write(&path, format!("- hosts: worker-1\n  become: true\n  gather_facts: false\n  tasks:\n{tasks}")).expect("a playbook");
+    path.to_string_lossy().into_owned()
+}
+
+/// A package source that does not answer, a full disk, a jump host that is gone, a kubelet that cannot start: each ends soon,
+/// with its cause, and leaves no half file; afterwards the same commands work.
+pub fn causes(lab: &Lab) {
+    let soon = |begun: Instant, what: &str| assert!(begun.elapsed() < Duration::from_secs(90), "{what} took {:?}", begun.elapsed());
+
+    let begun = Instant::now();
+    let apt = playbook(lab, "apt", "    - apt: {name: tree, update_cache: true}\n");
+    lab.inside("worker-1", "ip route add blackhole 172.30.0.5/32; for f in $(grep -rhoE 'https?://[a-z0-9.-]+' /etc/apt/sources.list* | sed 's#.*//##' | grep -v '^[0-9.]*$' | sort -u); do echo \"127.0.0.1 $f\" >>/etc/hosts; done");
+    let run = lab.run(&["playbook", &apt, "--format", "plain"]).expect(4);
+    let said = format!("{}{}", run.stdout(), run.stderr());
+    assert!(said.contains("worker-1") && (said.contains("onnect") || said.contains("resolve")), "the cause is named: {said}");
+    soon(begun, "apt without its source");
+    lab.inside(
+        "worker-1",
+        "ip route del blackhole 172.30.0.5/32; sed '/^127.0.0.1 .*\\./d' /etc/hosts >/run/hosts; cat /run/hosts >/etc/hosts",
+    );
+    lab.run(&["bootstrap", "--yes", "--no-verify"]).expect(0);
+
+    let begun = Instant::now();
+    lab.inside("worker-1", "mkdir -p /mnt/small && mount -t tmpfs -o size=64k tmpfs /mnt/small");
+    let big = "x".repeat(200_000);
+    let copy = playbook(lab, "copy", &format!("    - copy: {{dest: /mnt/small/file, content: {big}}}\n"));
+    let run = lab.run(&["playbook", &copy, "--format", "plain"]).expect(4);
+    let said = format!("{}{}", run.stdout(), run.stderr());
+    assert!(said.contains("No space left"), "{said}");
+    assert_eq!(lab.inside("worker-1", "ls -A /mnt/small; umount /mnt/small").trim(), "", "no half file is left");
+    soon(begun, "a full disk");
+
+    let control_plane = lab.container("control-plane-1");
+    super::docker(&["pause", &control_plane]);
+    let begun = Instant::now();
+    let run = lab.run(&["ssh", "worker-1", "true"]);
+    super::docker(&["unpause", &control_plane]);
+    let run = run.expect(4);
+    assert!(run.stderr().contains("control-plane-1"), "the jump host is named: {}", run.stderr());
+    soon(begun, "a jump host that does not answer");
+
+    lab.run(&["reset", "worker-1", "--yes"]).expect(0);
+    lab.inside("worker-1", "rm /dev/kmsg");
+    let begun = Instant::now();
+    let run = lab.run(&["bootstrap", "--yes", "--no-verify", "--format", "plain"]).expect(4);
+    let said = format!("{}{}", run.stdout(), run.stderr());
+    assert!(said.contains("/dev/kmsg"), "the line of the journal that explains it: {said}");
+    soon(begun, "a kubelet that cannot start");
+    lab.inside("worker-1", "mknod /dev/kmsg c 1 11");
+    lab.run(&["bootstrap", "--yes", "--no-verify"]).expect(0);
+    wait("a green report at the end", Duration::from_secs(120), || lab.run(&["verify"]).code() == 0);
+}
