@@ -60,9 +60,14 @@ pub fn stopped_worker(lab: &Lab) {
 pub fn access(lab: &Lab) {
     let file = lab.inventory().join("cluster.yaml");
     let good = fs::read_to_string(&file).expect("cluster.yaml");
+    let key = lab.inside("control-plane-1", "cut -d' ' -f1-2 /etc/ssh/ssh_host_ed25519_key.pub");
+    let host = format!("{{name: control-plane-1, address: 172.30.0.10, pool: control-plane, host_key: {}}}", key.trim());
+    let stranger = format!(
+        "cluster: e2e\nprovider: static\npools: []\nhosts: [{host}]\naccess: {{user: nobody-of-that-name, key: other/id_ed25519}}\n"
+    );
     let cases = [
-        ("wrong user", format!("{good}access: {{user: nobody-of-that-name}}\n"), "authentication as nobody-of-that-name refused"),
-        ("wrong key", format!("{good}access: {{key: other/id_ed25519}}\n"), "authentication as ubuntu refused"),
+        ("wrong user", stranger, "control-plane-1", "authentication as nobody-of-that-name refused"),
+        ("wrong key", format!("{good}access: {{key: other/id_ed25519}}\n"), "worker-1", "authentication as ubuntu refused"),
     ];
     let keygen = std::process::Command::new("ssh-keygen")
         .args(["-q", "-t", "ed25519", "-N", "", "-f"])
@@ -73,10 +78,10 @@ pub fn access(lab: &Lab) {
         .status()
         .expect("ssh-keygen");
     assert!(keygen.success());
-    for (name, text, expected) in cases {
+    for (name, text, host, expected) in cases {
         fs::write(&file, text).expect("cluster.yaml");
         let begun = Instant::now();
-        let run = lab.run(&["ssh", "worker-1", "true"]);
+        let run = lab.run(&["ssh", host, "true"]);
         assert_eq!(run.code(), 4, "{name}: {}", run.stderr());
         assert!(run.stderr().replace("\n  │ ", " ").contains(expected), "{name}: {}", run.stderr());
         assert!(begun.elapsed() < Duration::from_secs(30), "{name} took {:?}", begun.elapsed());
