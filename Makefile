@@ -5,7 +5,7 @@ CARGO ?= cargo
 INVENTORY ?= inventories/lab
 BIN := target/debug/kubewright
 
-.PHONY: help cluster test test-unit test-lab test-full lint deps engine build release bench destroy clean
+.PHONY: help cluster test test-unit test-lab test-full test-aws lint deps engine build release bench destroy clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,13 +26,16 @@ lint: deps ## Formatting and clippy, warnings denied
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 
 test-unit: deps ## Tests that need no machine but this one, in seconds
-	$(CARGO) test --locked --lib --test layering --test docs
+	$(CARGO) test --locked --lib --test layering --test docs --test verify_coverage
 
 test-lab: build engine ## End-to-end tests on the lab; fails where there is none
 	$(CARGO) test --locked --test lab -- --nocapture --test-threads=1
 
 test-full: test ## Also the long matrices
 	KUBEWRIGHT_TEST_FULL=1 $(CARGO) test --locked --test lab -- --nocapture --test-threads=1
+
+test-aws: deps ## EC2 against moto and a strict model of it; the first build takes minutes
+	$(CARGO) test --locked --features aws --test ec2
 
 bench: build engine ## Side by side with the scripts that do it by hand
 	hack/bench-bootstrap.sh

@@ -74,7 +74,14 @@ fn lost(task: &str) -> (RunSummary, Vec<u32>) {
     let fragile = Fragile::default();
     let context = Context { connector: Arc::new(fragile.clone()), services: Arc::new(NoServices), load };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let summary = runtime.block_on(run(&playbook, inventory, context, &RunOptions::default(), &Events::none(), Default::default()));
+    let summary = runtime.block_on(run(
+        &playbook,
+        inventory,
+        context,
+        &RunOptions::default(),
+        &Events::none(),
+        tokio_util::sync::CancellationToken::default(),
+    ));
     let began = fragile.began.lock().unwrap().clone();
     (summary, began)
 }
