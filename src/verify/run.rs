@@ -134,7 +134,16 @@ pub async fn verify(input: Input<'_>, events: &Events) -> Report {
             }
         },
     );
-    let ctx = Ctx { spec, now: at, hosts: views, cluster, probed, drift, cloud };
+    let mut cluster = cluster;
+    if let Ok(client) = &client {
+        // What was started a moment ago (by a bootstrap, a rollout) may still be on its way: the report says how it ended.
+        let until = Instant::now() + SETTLE;
+        while starting(&cluster) && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            cluster = cluster::look(client, settings.deadline).await;
+        }
+    }
+    let ctx = Ctx { spec, now: Timestamp::now(), hosts: views, cluster, probed, drift, cloud };
     let mut report = evaluate(&ctx, &settings);
     for (host, view) in unreachable.into_iter().zip(&ctx.hosts) {
         let why = host.unreachable.clone().or_else(|| view.seen.as_ref().err().cloned());
@@ -142,6 +151,18 @@ pub async fn verify(input: Input<'_>, events: &Events) -> Report {
     }
     report.duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     report
+}
+
+/// How long young pods are waited for.
+const SETTLE: Duration = Duration::from_secs(8);
+
+/// Whether a system pod is not ready, and so young that this is no failure yet.
+fn starting(cluster: &Cluster) -> bool {
+    let now = Timestamp::now().as_second();
+    let young = |p: &k8s_openapi::api::core::v1::Pod| p.metadata.creation_timestamp.as_ref().is_some_and(|t| now - t.0.as_second() < 60);
+    let system = |p: &k8s_openapi::api::core::v1::Pod| matches!(p.metadata.namespace.as_deref(), Some("kube-system" | "kube-flannel"));
+    let done = |p: &k8s_openapi::api::core::v1::Pod| p.status.as_ref().and_then(|s| s.phase.as_deref()) == Some("Succeeded");
+    cluster.pods.iter().flatten().any(|p| system(p) && young(p) && !done(p) && !ready(p))
 }
 
 async fn step<T>(events: &Events, id: &str, title: &str, work: impl Future<Output = T>) -> T {
