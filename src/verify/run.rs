@@ -145,6 +145,7 @@ pub async fn verify(input: Input<'_>, events: &Events) -> Report {
     }
     let ctx = Ctx { spec, now: Timestamp::now(), hosts: views, cluster, probed, drift, cloud };
     let mut report = evaluate(&ctx, &settings);
+    report.at = at;
     for (host, view) in unreachable.into_iter().zip(&ctx.hosts) {
         let why = host.unreachable.clone().or_else(|| view.seen.as_ref().err().cloned());
         report.hosts.push(Host { unreachable: why, ..host });
