@@ -61,3 +61,20 @@ fn at_least_seventy_per_cent_by_real_faults() {
     real.dedup();
     assert!(real.len() * 10 >= all * 7, "{} of {all}", real.len());
 }
+
+#[test]
+fn every_command_and_tag_that_a_fix_names_exists() {
+    let command = kubewright::cli::command();
+    let known: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+    let texts = registry().flat_map(|c| [c.causes, c.fix]).chain(kubewright::verify::SIGNATURES.iter().map(|s| s.fix));
+    for text in texts {
+        for word in text.split("kubewright ").skip(1).filter_map(|rest| rest.split([' ', '`', ';', ',', ')']).next()) {
+            assert!(known.contains(&word), "kubewright {word}: {text}");
+        }
+    }
+    let playbooks = Path::new(env!("CARGO_MANIFEST_DIR")).join("playbooks");
+    let text: String = fs::read_dir(playbooks).expect("playbooks").flatten().filter_map(|e| fs::read_to_string(e.path()).ok()).collect();
+    for tag in registry().filter_map(|c| c.tag) {
+        assert!(text.lines().any(|l| l.contains("tags:") && l.contains(tag)), "no task is tagged {tag}");
+    }
+}

@@ -141,7 +141,7 @@ pub const SIGNATURES: &[Signature] = &[
         id: "certificate-expired",
         needles: &["certificate has expired or is not yet valid"],
         cause: "a certificate has expired",
-        fix: "kubewright certs renew",
+        fix: "kubeadm certs renew all on the control plane, then restart its static pods",
         example: "tls: failed to verify certificate: x509: certificate has expired or is not yet valid: current time 2026-11-21T10:00:00Z is after 2026-11-20T11:00:00Z",
     },
     Signature {
@@ -169,21 +169,21 @@ pub const SIGNATURES: &[Signature] = &[
         id: "node-exists",
         needles: &["a Node with name", "and status \"Ready\" already exists"],
         cause: "a node of this name is in the cluster already and Ready",
-        fix: "kubewright node remove NAME, or give the machine another name",
+        fix: "kubewright kubectl -- delete node NAME, or give the machine another name",
         example: r#"error execution phase kubelet-start: a Node with name "worker-1" and status "Ready" already exists in the cluster. You must delete the existing Node or change the name of this new joining Node"#,
     },
     Signature {
         id: "etcd-peer-exists",
         needles: &["etcdserver: Peer URLs already exists"],
         cause: "an earlier, interrupted join left its member in etcd",
-        fix: "kubewright node remove NAME takes the member out, then join again",
+        fix: "etcdctl member remove ID takes the orphan out, then join again",
         example: r"error execution phase etcd-join: error creating local etcd static pod manifest file: etcdserver: Peer URLs already exists",
     },
     Signature {
         id: "etcd-unhealthy",
         needles: &["etcdserver: unhealthy cluster"],
         cause: "etcd refuses a new member while another one is down",
-        fix: "remove the dead member first (kubewright node remove), then add",
+        fix: "remove the dead member first (etcdctl member remove), then add",
         example: "etcdserver: unhealthy cluster",
     },
     Signature {

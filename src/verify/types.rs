@@ -46,7 +46,7 @@ pub struct Evidence {
 pub struct Fix {
     /// For people.
     pub text: String,
-    /// Tag of the playbook tasks that mend it (`verify --fix`), where that is safe.
+    /// Tag of the playbook tasks that mend it (`bootstrap --tags`), where that is safe.
     pub tag: Option<String>,
 }
 

@@ -102,8 +102,8 @@ fn problem(out: &mut String, all: &[&CheckResult], word: &str) {
     if shared(fix) {
         line("fix", fix(first));
     }
-    if first.fix.as_ref().is_some_and(|f| f.tag.is_some()) {
-        line("", "`kubewright verify --fix` does it");
+    if let Some(tag) = first.fix.as_ref().and_then(|f| f.tag.as_deref()) {
+        line("", &format!("`kubewright bootstrap --tags {tag}` does it"));
     }
     // What only follows from something else needs no proof of its own here.
     for evidence in first.evidence.iter().filter(|_| !cause(first).starts_with("follows from ")) {
@@ -142,7 +142,7 @@ pub fn list() -> String {
 
 /// `verify explain ID`.
 pub fn explain(c: &Check) -> String {
-    let fix = c.tag.map_or(String::new(), |tag| format!("\n  `kubewright verify --fix` runs the playbook tasks tagged `{tag}`"));
+    let fix = c.tag.map_or(String::new(), |tag| format!("\n  `kubewright bootstrap --tags {tag}` runs the playbook tasks that do it"));
     let probes = if c.probes { "\n\nIt needs probe pods: with --read-only it is unknown." } else { "" };
     format!(
         "{} ({})\n{}\n\nExpected\n  {}\nA green result proves\n  {}\nLikely causes of a red one\n  {}\nWhat to do\n  {}{fix}{probes}\n",

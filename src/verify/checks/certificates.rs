@@ -28,7 +28,7 @@ pub(in crate::verify) const CHECKS: &[Check] = &[
         expected: "valid now, and for 30 days more",
         proves: "components still trust each other after their next restart",
         causes: "kubeadm's certificates live a year and are renewed by `kubeadm upgrade` or `certs renew` alone; a notBefore in the future means a wrong clock",
-        fix: "`kubewright certs renew`",
+        fix: "`kubeadm certs renew all` on the control plane, then restart its static pods",
     },
     Check {
         id: "kubernetes-served-certificates",

@@ -45,7 +45,7 @@ pub(in crate::verify) const CHECKS: &[Check] = &[
         expected: "one member on each control plane, and no other",
         proves: "no orphan member eats into the quorum",
         causes: "a control plane was removed without removing its member",
-        fix: "`kubewright node remove NAME` takes the member out",
+        fix: "`etcdctl member remove ID` takes the orphan out",
     },
     Check {
         id: "kubernetes-etcd-size",

@@ -51,7 +51,7 @@ pub(in crate::verify) const CHECKS: &[Check] = &[
         expected: "the version of the spec",
         proves: "the spec and the cluster agree",
         causes: "an upgrade that was not finished, or the spec was changed and not applied",
-        fix: "`kubewright upgrade`",
+        fix: "finish it with `kubeadm upgrade`, or set kubernetes.version to what runs",
     },
     Check {
         id: "kubernetes-node-ready",
@@ -77,7 +77,7 @@ pub(in crate::verify) const CHECKS: &[Check] = &[
         expected: "the version of the spec (at most three minor versions older than the API server is supported)",
         proves: "the version skew policy holds",
         causes: "an upgrade that was not finished, or a package that was upgraded by hand",
-        fix: "`kubewright upgrade`",
+        fix: "finish it with `kubeadm upgrade`, or set kubernetes.version to what runs",
     },
     Check {
         id: "kubernetes-node-conditions",
@@ -116,7 +116,7 @@ pub(in crate::verify) const CHECKS: &[Check] = &[
         expected: "no node without a machine of this cluster",
         proves: "nothing is left over from a machine that is gone",
         causes: "a machine was deleted without removing its node",
-        fix: "`kubewright node remove NODE`",
+        fix: "`kubewright kubectl -- delete node NODE`",
     },
     Check {
         id: "kubernetes-pod-cidrs",

@@ -23,7 +23,7 @@ pub(in crate::verify) const CHECKS: &[Check] = &[
         expected: "it answers over SSH and runs our read-only program",
         proves: "sshd, sudo and a shell work; what other checks say about this machine was really seen",
         causes: "the machine is stopped, the network or a security group is in the way, or sudo asks for a password",
-        fix: "look at the provider's console; `kubewright ssh HOST`; `kubewright node replace HOST` if it is dead",
+        fix: "look at the provider's console; `kubewright ssh HOST`; if it is dead, delete it at the provider and run `kubewright bootstrap`",
     },
     Check {
         id: "machine-time",
@@ -146,7 +146,7 @@ pub(in crate::verify) const CHECKS: &[Check] = &[
         id: "machine-drift",
         group: Machine,
         severity: Major,
-        tag: Some("all"),
+        tag: None,
         probes: false,
         eval: drift,
         title: "Every file and unit that we manage is as we left it",

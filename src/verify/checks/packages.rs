@@ -19,7 +19,7 @@ pub(in crate::verify) const CHECKS: &[Check] = &[
         expected: "the version of the spec",
         proves: "what is installed is what the cluster was made for",
         causes: "an upgrade by hand or by unattended-upgrades",
-        fix: "`kubewright upgrade`, or install the wanted version and hold it",
+        fix: "install the wanted version and hold it, or set kubernetes.version to what runs",
     },
     Check {
         id: "machine-holds",
@@ -58,7 +58,7 @@ pub(in crate::verify) const CHECKS: &[Check] = &[
         expected: "no /run/reboot-required",
         proves: "the running kernel and libraries are the installed ones",
         causes: "a kernel or libc update",
-        fix: "`kubewright node drain HOST`, reboot, uncordon",
+        fix: "`kubewright kubectl -- drain HOST --ignore-daemonsets`, reboot, uncordon",
     },
 ];
 

@@ -120,7 +120,7 @@ pub(in crate::verify) const CHECKS: &[Check] = &[
         id: "kubernetes-tokens",
         group: Kubernetes,
         severity: Major,
-        tag: Some("tokens"),
+        tag: None,
         probes: false,
         eval: tokens,
         title: "No join token is left over",
