@@ -213,7 +213,12 @@ async fn probe_from(client: &::kube::Client, hosts: &[HostInput], settings: &Set
         external_name: &settings.external_name,
         egress: &settings.egress,
         // One that is not ready gets no lookups; that it is not is another check's finding.
-        dns_pods: dns.iter().flatten().filter(|p| ready(p)).filter_map(|p| p.status.as_ref()?.pod_ip.clone()).collect(),
+        dns_pods: dns
+            .iter()
+            .flatten()
+            .filter(|p| ready(p) && p.metadata.deletion_timestamp.is_none())
+            .filter_map(|p| p.status.as_ref()?.pod_ip.clone())
+            .collect(),
         deadline: settings.deadline,
     };
     if site.nodes.is_empty() {

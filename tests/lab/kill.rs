@@ -64,7 +64,8 @@ pub fn chained_walk() {
     }
     assert!(seen.len() >= 7, "boundaries that were met: {seen:?}");
     lab.run(&["bootstrap", "--yes", "--no-verify"]).expect(0);
-    assert_eq!(super::failed(&super::report(&lab, 0)), Vec::<String>::new());
+    // A pod that was moved a moment ago may still be named by an endpoint.
+    super::faults::wait("a green report", std::time::Duration::from_secs(60), || lab.run(&["verify"]).code() == 0);
     lab.run(&["plan"]).expect(0);
     assert_eq!(identity, uid(&lab), "one cluster all the way");
     let tokens = lab.inside("control-plane-1", "kubectl --kubeconfig /etc/kubernetes/admin.conf -n kube-system get secret --field-selector type=bootstrap.kubernetes.io/token -o name");
