@@ -29,9 +29,9 @@ test-unit: deps ## Tests that need no machine but this one, in seconds
 	$(CARGO) test --locked --lib --test layering --test docs --test verify_coverage
 
 test-lab: build engine ## End-to-end tests on the lab; fails where there is none
-	$(CARGO) test --locked --test lab -- --nocapture --test-threads=1
+	$(CARGO) test --locked --test lab a_clusters_life -- --nocapture
 
-test-full: test ## Also the long matrices
+test-full: test ## Also the long matrices: killed at every boundary, every fault of verify
 	KUBEWRIGHT_TEST_FULL=1 $(CARGO) test --locked --test lab -- --nocapture --test-threads=1
 
 test-aws: deps ## EC2 against moto and a strict model of it; the first build takes minutes

@@ -107,7 +107,7 @@ fn a_clusters_life() {
     step("a node survives a reboot", || faults::reboot(&lab));
     step("one worker stopped: the others finish, the report names it", || faults::stopped_worker(&lab));
     step("wrong keys, wrong user, wrong host key", || faults::access(&lab));
-    step("no packages, a full disk, no jump host, a kubelet that cannot start: one cause each", || faults::causes(&lab));
+    step("no packages, a full disk, no jump host: one cause each", || faults::causes(&lab));
     step("destroy leaves nothing", || {
         lab.run(&["destroy", "--yes"]).expect(0);
         assert_eq!(lab.leftovers(), "");
