@@ -17,7 +17,6 @@ pub mod yaml;
 pub mod event;
 pub mod vault;
 
-pub mod kubeadm;
 pub mod spec;
 
 pub mod inventory;

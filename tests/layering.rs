@@ -10,7 +10,7 @@ use std::{
 const ORDER: &[&[&str]] = &[
     &["text", "yaml", "shell"],
     &["event", "vault"],
-    &["spec", "kubeadm"],
+    &["spec"],
     &["inventory"],
     &["infra", "connection"],
     &["template"],

@@ -108,8 +108,8 @@ fn probed() -> Probed {
         image: "",
         nodes: HOSTS.iter().map(|(name, address, _)| ((*name).to_owned(), (*address).to_owned(), None)).collect(),
         control_planes: vec!["control-plane-1".into()],
-        external_name: "deb.debian.org",
-        egress: "deb.debian.org:80",
+        external_name: "packages.example.org",
+        egress: "packages.example.org:80",
         dns_pods: vec!["10.244.1.2".into(), "10.244.2.2".into()],
         deadline: std::time::Duration::from_secs(1),
     };
