@@ -91,6 +91,8 @@ pub struct Provision {
     pub package_repository: Option<crate::spec::PackageRepository>,
     /// A registry that mirrors the official ones, `host:port`.
     pub image_registry: Option<String>,
+    /// Addresses of the load balancer before the API; empty: there is none, and the API's name leads to the control plane.
+    pub api_balancer: Vec<Ipv4Addr>,
     /// Variables for the playbooks that follow from the provider (`lab_cgroup_v1: true`).
     pub variables: indexmap::IndexMap<String, serde_json::Value>,
 }

@@ -14,6 +14,8 @@ pub enum Group {
     ControlPlane,
     /// All worker pools.
     Worker,
+    /// The load balancer before several control planes.
+    Balancer,
 }
 
 /// What a rule lets in.
@@ -70,6 +72,12 @@ pub fn rules(spec: &ClusterSpec, operator: &[Ipv4Net]) -> Vec<Rule> {
         all.push(tcp(Group::ControlPlane, &format!("api-{}", i + 1), 6443..=6443, Source::Cidr(*net), "Kubernetes API for operators"));
     }
     all.push(tcp(Group::ControlPlane, "etcd", 2379..=2380, Source::Group(Group::ControlPlane), "etcd clients and peers"));
+    if !spec.balancers().is_empty() {
+        all.push(tcp(Group::ControlPlane, "api-balancer", 6443..=6443, Source::Group(Group::Balancer), "Kubernetes API and health checks"));
+        for (from, who) in [(Group::ControlPlane, "control-plane"), (Group::Worker, "worker")] {
+            all.push(tcp(Group::Balancer, &format!("api-{who}"), 6443..=6443, Source::Group(from), "Kubernetes API"));
+        }
+    }
     for to in [Group::ControlPlane, Group::Worker] {
         all.push(tcp(to, "ssh-control-plane", 22..=22, Source::Group(Group::ControlPlane), "SSH through the control plane"));
         for (from, who) in [(Group::ControlPlane, "control-plane"), (Group::Worker, "worker")] {
@@ -97,11 +105,12 @@ pub fn rules(spec: &ClusterSpec, operator: &[Ipv4Net]) -> Vec<Rule> {
 }
 
 impl Group {
-    /// Its name: `control-plane`, `worker`.
+    /// Its name: `control-plane`, `worker`, `balancer`.
     pub fn name(self) -> &'static str {
         match self {
             Self::ControlPlane => "control-plane",
             Self::Worker => "worker",
+            Self::Balancer => "balancer",
         }
     }
 }

@@ -61,7 +61,7 @@ impl Provider for Static {
                 provider_id: None,
             });
         }
-        Ok(Provision { machines, ..Provision::default() })
+        Ok(Provision { machines, api_balancer: spec.balancers(), ..Provision::default() })
     }
 
     async fn destroy(&self, spec: &ClusterSpec, _: &Events) -> Result<Vec<Change>, InfraError> {

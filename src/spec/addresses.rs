@@ -29,7 +29,7 @@ pub(super) fn reserved(subnet: Ipv4Net, address: Ipv4Addr) -> bool {
 /// Fills in what is missing: control planes .10, .20, .30 …; workers .10 in each subnet in turn, then .11 ….
 /// A pool stays short where its subnets are full, and a check says so.
 pub(super) fn assign(spec: &mut ClusterSpec) {
-    let mut used: HashSet<Ipv4Addr> = spec.all_pools().flat_map(|p| p.addresses.clone()).collect();
+    let mut used: HashSet<Ipv4Addr> = spec.all_pools().flat_map(|p| p.addresses.clone()).chain(spec.balancers()).collect();
     fill(&mut spec.control_plane, FIRST, 10, &mut used);
     for (i, pool) in (0_u32..).zip(&mut spec.pools) {
         fill(pool, FIRST + i * POOL_STEP, 1, &mut used);

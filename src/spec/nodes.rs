@@ -4,6 +4,9 @@ use super::{ClusterSpec, Pool, Provider};
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 
+/// The balancer's place in a subnet: after what EC2 keeps (.0 to .3) and the lab's mirror (.5), before the machines (.10).
+const BALANCER: u32 = 6;
+
 /// One machine that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeSpec<'a> {
@@ -59,6 +62,20 @@ impl ClusterSpec {
                 })
             })
             .collect()
+    }
+
+    /// Addresses of the load balancer before several control planes, one in each of their subnets; empty: there is none.
+    /// The lab's is one container; with `static` machines it is somebody else's.
+    pub fn balancers(&self) -> Vec<Ipv4Addr> {
+        if let Provider::Static(_) = self.provider {
+            return self.access.api_address.into_iter().collect();
+        }
+        if self.control_plane.count < 2 {
+            return Vec::new();
+        }
+        let addresses = self.control_plane.subnets.iter().map(|subnet| Ipv4Addr::from(u32::from(subnet.network()) + BALANCER));
+        let most = if matches!(self.provider, Provider::Lab(_)) { 1 } else { usize::MAX };
+        addresses.take(most).collect()
     }
 
     /// The stable name of the API: `api.NAME.internal`. It is `controlPlaneEndpoint` with one control plane too.

@@ -301,8 +301,9 @@ fn access(f: &mut Fields<'_, '_>) -> Access {
             Some(node) => (nets(Vec::from_node(node, f.problems()).unwrap_or_default()), false),
         };
         let api_from = f.optional::<Vec<Cidr>>("api_from").map_or_else(Vec::new, nets);
+        let api_address = f.optional("api_address");
         f.finish();
-        Access { user, key, ssh_from, ssh_from_auto, api_from }
+        Access { user, key, ssh_from, ssh_from_auto, api_from, api_address }
     })
 }
 

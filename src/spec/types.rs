@@ -199,6 +199,8 @@ pub struct Access {
     pub ssh_from_auto: bool,
     /// Ranges that may use the API on 6443; empty: through the SSH tunnel only.
     pub api_from: Vec<Ipv4Net>,
+    /// A load balancer or virtual address that exists already and leads to port 6443 of all control planes (`static` only).
+    pub api_address: Option<Ipv4Addr>,
 }
 
 /// Name resolution of the nodes.

@@ -341,13 +341,16 @@ fn egress(settings: &AwsSettings, private: &[&WantedSubnet], all: &[WantedSubnet
 }
 
 fn groups(spec: &ClusterSpec, settings: &AwsSettings) -> Vec<WantedGroup> {
+    let balancer = (!spec.balancers().is_empty()).then_some(("balancer", "load balancer of the API"));
     [("control-plane", "control planes"), ("worker", "workers")]
         .into_iter()
+        .chain(balancer)
         .map(|(role, what)| WantedGroup {
             key: format!("security-group/{role}"),
             name: format!("{}-{role}", spec.name),
             description: format!("{what} of the Kubernetes cluster {}", spec.name),
-            tags: if settings.cloud_controller {
+            // The cloud controller wants exactly one tagged group on a machine, and the balancer is none.
+            tags: if settings.cloud_controller && role != "balancer" {
                 [(format!("kubernetes.io/cluster/{}", spec.name), "owned".to_owned())].into()
             } else {
                 Tags::new()
@@ -360,6 +363,7 @@ fn group_key(group: Group) -> String {
     match group {
         Group::ControlPlane => "security-group/control-plane".to_owned(),
         Group::Worker => "security-group/worker".to_owned(),
+        Group::Balancer => "security-group/balancer".to_owned(),
     }
 }
 
@@ -387,7 +391,8 @@ fn wanted_rules(spec: &ClusterSpec, operator: &[Ipv4Net]) -> Vec<WantedRule> {
             }
         })
         .collect();
-    for group in [Group::ControlPlane, Group::Worker] {
+    let balancer = (!spec.balancers().is_empty()).then_some(Group::Balancer);
+    for group in [Group::ControlPlane, Group::Worker].into_iter().chain(balancer) {
         let group = group_key(group);
         all.push(WantedRule {
             key: format!("rule/{}/out", group.trim_start_matches("security-group/")),

@@ -13,6 +13,8 @@ use std::{path::Path, time::Duration};
 
 const ROOTFS: &str = include_str!("artefacts/rootfs.sh");
 const DOCKERFILE: &str = include_str!("node/Dockerfile");
+const BALANCER: &str = include_str!("balancer/Dockerfile");
+const BALANCER_START: &str = include_str!("balancer/start");
 /// Files of the image: path, mode, content.
 const FILES: &[(&str, u32, &str)] = &[
     ("usr/lib/kubewright-lab/setup", 0o755, include_str!("node/setup")),
@@ -41,17 +43,40 @@ pub(super) async fn node(engine: &Engine, settings: &LabSettings, cache: &Path, 
     let id = "lab/image/node";
     events
         .step(id, "node image", None, async {
-            let base = match pulled(engine, &settings.image).await {
-                Ok(base) => base,
-                Err(why) => {
-                    events.note(format!("{} cannot be pulled ({why}): the base image is built with mmdebstrap", settings.image));
-                    base(engine, cache, id, events).await?
-                }
-            };
+            let base = debian(engine, settings, cache, id, events).await?;
             build(engine, &name, &base).await
         })
         .await?;
     Ok(name)
+}
+
+/// The balancer's image: the base and Debian's HAProxy, built if it is missing. Returns its name.
+pub(super) async fn balancer(engine: &Engine, settings: &LabSettings, cache: &Path, events: &Events) -> Result<String, InfraError> {
+    let name = format!("kubewright-lab/balancer:{}", cache::key([BALANCER, BALANCER_START, ROOTFS, PACKAGES, SUITE, &settings.image]));
+    if engine.api.inspect_image(&name).await.is_ok() {
+        return Ok(name);
+    }
+    let id = "lab/image/balancer";
+    events
+        .step(id, "load balancer image", None, async {
+            let base = debian(engine, settings, cache, id, events).await?;
+            let context =
+                Archive::new().file("balancer", 0o755, BALANCER_START).file("Dockerfile", 0o644, &format!("FROM {base}\n{BALANCER}"));
+            run_build(engine, &name, context).await
+        })
+        .await?;
+    Ok(name)
+}
+
+/// The base of all images: pulled, or made with mmdebstrap where no registry can be reached.
+async fn debian(engine: &Engine, settings: &LabSettings, cache: &Path, step: &str, events: &Events) -> Result<String, InfraError> {
+    match pulled(engine, &settings.image).await {
+        Ok(base) => Ok(base),
+        Err(why) => {
+            events.note(format!("{} cannot be pulled ({why}): the base image is built with mmdebstrap", settings.image));
+            base(engine, cache, step, events).await
+        }
+    }
 }
 
 /// Pulls the base image within a deadline; one that is there already is taken.

@@ -2,7 +2,7 @@
 
 /// The cluster's name.
 pub const CLUSTER: &str = "kubewright.dev/cluster";
-/// What a container is: [`ROLE_NODE`] or [`ROLE_MIRROR`].
+/// What a container is: [`ROLE_NODE`], [`ROLE_MIRROR`] or [`ROLE_BALANCER`].
 pub const ROLE: &str = "kubewright.dev/role";
 /// The node's name.
 pub const NODE: &str = "kubewright.dev/node";
@@ -29,3 +29,5 @@ pub const SERVES_OURS: &str = "ours";
 pub const ROLE_NODE: &str = "node";
 /// The package and image mirror.
 pub const ROLE_MIRROR: &str = "mirror";
+/// The load balancer before several control planes.
+pub const ROLE_BALANCER: &str = "balancer";

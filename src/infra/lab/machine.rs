@@ -24,7 +24,7 @@ use bollard::{
 use std::{collections::HashMap, net::Ipv4Addr};
 
 /// Where the rules are in an instance; its boot loads them from there.
-const RULES: &str = "etc/kubewright-lab/security-groups.nft";
+pub(super) const RULES: &str = "etc/kubewright-lab/security-groups.nft";
 /// How long the SIGRTMIN+3 of a stop may take, in seconds.
 const STOP_TIMEOUT: i64 = 10;
 

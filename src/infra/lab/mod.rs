@@ -6,6 +6,7 @@
 
 mod archive;
 mod artefacts;
+mod balancer;
 mod cache;
 mod docker;
 mod host;

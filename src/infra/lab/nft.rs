@@ -83,8 +83,13 @@ fn source(spec: &ClusterSpec, source: Source) -> Option<String> {
         Source::Cidr(net) if net.prefix_len() == 32 => Some(format!("ip saddr {} ", net.addr())),
         Source::Cidr(net) => Some(format!("ip saddr {} ", net.trunc())),
         Source::Group(group) => {
-            let mut members: Vec<Ipv4Addr> =
-                spec.nodes().iter().filter(|n| n.control_plane == (group == Group::ControlPlane)).filter_map(|n| n.address).collect();
+            let machines =
+                |control_plane: bool| spec.nodes().iter().filter(|n| n.control_plane == control_plane).filter_map(|n| n.address).collect();
+            let mut members: Vec<Ipv4Addr> = match group {
+                Group::ControlPlane => machines(true),
+                Group::Worker => machines(false),
+                Group::Balancer => spec.balancers(),
+            };
             members.sort_unstable();
             let list = members.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             match members.len() {

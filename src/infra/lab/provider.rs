@@ -2,6 +2,7 @@
 
 use super::{
     artefacts::{Serves, Wanted},
+    balancer::{self, Difference},
     cache,
     docker::Engine,
     host, image, labels,
@@ -20,6 +21,7 @@ use crate::{
 use async_trait::async_trait;
 use futures::future::{join_all, try_join_all};
 use ipnet::Ipv4Net;
+use std::net::Ipv4Addr;
 
 /// Containers shaped like EC2 instances.
 #[derive(Clone, Debug)]
@@ -74,6 +76,7 @@ impl Lab {
             ("restrict_oom_score_adj", serde_json::Value::Bool(!host.sys_resource)),
         ];
         let serves = mirror::find(&self.engine, &spec.name).await?.as_ref().map(mirror::serves);
+        let balanced = balancer::find(&self.engine, &spec.name).await?.is_some();
         if serves == Some(Serves::Ours) && spec.kubernetes.containerd == 2 && spec.kubernetes.package_repository.is_none() {
             variables.push(("containerd_repository", containerd_repository()));
         }
@@ -81,6 +84,7 @@ impl Lab {
             machines,
             package_repository: (serves == Some(Serves::All)).then(|| mirror::packages(spec)),
             image_registry: serves.map(|_| mirror::registry(spec)),
+            api_balancer: if balanced { spec.balancers() } else { Vec::new() },
             variables: variables.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
         })
     }
@@ -121,6 +125,18 @@ fn jump(spec: &ClusterSpec, machines: &[Machine]) -> Option<String> {
     let running = |name: &str| machines.iter().any(|m| m.name == name && m.state == MachineState::Running);
     let planes = || spec.nodes().into_iter().filter(|n| n.control_plane).map(|n| n.name);
     planes().find(|n| running(n)).or_else(|| planes().next())
+}
+
+/// Control planes by name and address: those that are wanted, then others that exist, while they are being replaced.
+fn control_planes(spec: &ClusterSpec, world: &World) -> Vec<(String, Ipv4Addr)> {
+    let mut all: Vec<(String, Ipv4Addr)> =
+        spec.nodes().into_iter().filter(|n| n.control_plane).filter_map(|n| Some((n.name, n.address?))).collect();
+    for (machine, _) in world.machines.iter().filter(|(m, _)| m.pool == ClusterSpec::CONTROL_PLANE) {
+        if all.iter().all(|(_, address)| *address != machine.private_address) {
+            all.push((format!("{}-{}", machine.name, machine.private_address), machine.private_address));
+        }
+    }
+    all
 }
 
 fn group(pool: &str) -> Group {
@@ -167,6 +183,17 @@ impl Provider for Lab {
                 ));
             }
             changes.push(change(action, "mirror", "mirror", details));
+        }
+        if let Some(difference) = balancer::difference(&self.engine, spec, &rules, &control_planes(spec, &world)).await? {
+            let (action, detail) = match difference {
+                Difference::Missing => {
+                    (Action::Create, format!("address: {}", spec.balancers().iter().map(ToString::to_string).collect::<String>()))
+                }
+                Difference::Stopped => (Action::Update, "state: stopped → running".to_owned()),
+                Difference::Configuration => (Action::Update, "configuration: control planes or security group".to_owned()),
+                Difference::Surplus => (Action::Delete, "one control plane needs none".to_owned()),
+            };
+            changes.push(change(action, "load balancer", "balancer", vec![detail]));
         }
         for node in spec.nodes() {
             match world.machines.iter().find(|(m, _)| m.name == node.name) {
@@ -253,10 +280,20 @@ impl Provider for Lab {
             let image = image().await?;
             events.step("lab/mirror", "mirror", None, mirror::ensure(&self.engine, spec, image, &wanted, serves)).await
         };
+        let balance = async {
+            // Its image has the same base, which is made once.
+            if balancer::address(spec).is_some() {
+                image().await?;
+            }
+            let control_planes = control_planes(spec, &world);
+            balancer::ensure(&self.engine, spec, &self.settings, &cache, &rules, &control_planes, events).await
+        };
         // Joined, not raced: a build that fails leaves whole machines behind, not half-made ones.
-        let (booted, served): (Result<_, InfraError>, Result<(), InfraError>) = futures::join!(boot, serve);
+        let (booted, served, balanced): (Result<_, InfraError>, Result<(), InfraError>, Result<(), InfraError>) =
+            futures::join!(boot, serve, balance);
         booted?;
         served?;
+        balanced?;
         // Those that start now load their rules themselves, before anything else.
         let running: Vec<Machine> =
             world.machines.iter().map(|(m, _)| m.clone()).filter(|m| nodes.iter().any(|n| n.name == m.name)).collect();
@@ -278,7 +315,9 @@ impl Provider for Lab {
         let mut changes = Vec::new();
         let nodes = self.engine.containers(&spec.name, labels::ROLE_NODE).await?;
         let mirrors = self.engine.containers(&spec.name, labels::ROLE_MIRROR).await?;
-        let all = nodes.iter().map(|c| (c, "instance")).chain(mirrors.iter().map(|c| (c, "mirror")));
+        let balancers = self.engine.containers(&spec.name, labels::ROLE_BALANCER).await?;
+        let beside = mirrors.iter().map(|c| (c, "mirror")).chain(balancers.iter().map(|c| (c, "balancer")));
+        let all = nodes.iter().map(|c| (c, "instance")).chain(beside);
         let removals = all.filter_map(|(c, kind)| {
             let name = c.labels.as_ref().and_then(|l| l.get(labels::NODE)).cloned().unwrap_or_else(|| kind.to_owned());
             c.id.clone().map(|id| async move {

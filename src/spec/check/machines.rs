@@ -91,6 +91,7 @@ pub(in crate::spec) fn addresses(spec: &ClusterSpec, places: &Places<'_>, proble
         }
         return;
     }
+    owner.extend(spec.balancers().into_iter().map(|address| (address, "the API's load balancer".to_owned())));
     for (path, pool) in pools(spec) {
         routes(spec, &path, pool, places, problems);
         for (i, address) in pool.addresses.iter().enumerate() {

@@ -12,9 +12,29 @@ pub(super) fn check(spec: &ClusterSpec, places: &Places<'_>, problems: &mut Prob
         Provider::Aws(aws) => check_aws(aws, places, problems),
         Provider::Static(hosts) => check_hosts(spec, hosts, places, problems),
     }
+    api_address(spec, places, problems);
     if spec.access.ssh_from.is_empty() && !spec.access.ssh_from_auto && !matches!(spec.provider, Provider::Static(_)) {
         let problem = Problem::at(&places.at("access.ssh_from"), "nobody may use SSH, kubewright itself neither");
         problems.push(problem.hint("`ssh_from: auto` allows the address you work from"));
+    }
+}
+
+/// Who makes the machines makes the balancer before the API too; several machines that exist already need one that exists.
+fn api_address(spec: &ClusterSpec, places: &Places<'_>, problems: &mut Problems) {
+    let is_static = matches!(spec.provider, Provider::Static(_));
+    match spec.access.api_address {
+        Some(_) if !is_static => {
+            let problem = Problem::at(&places.at("access.api_address"), "this provider makes the API's load balancer itself");
+            problems.push(problem.hint("remove `api_address`; it belongs to provider `static`"));
+        }
+        Some(address) if spec.nodes().iter().any(|n| !n.control_plane && n.address == Some(address)) => {
+            problems.push(Problem::at(&places.at("access.api_address"), format!("{address} is the address of a worker")));
+        }
+        None if is_static && spec.control_plane.count > 1 => {
+            let problem = Problem::at(&places.at("hosts"), "several control planes need one address that leads to all of them");
+            problems.push(problem.hint("set access.api_address to a load balancer (TCP 6443, health check /readyz) or a virtual address"));
+        }
+        _ => {}
     }
 }
 
