@@ -4,6 +4,7 @@ use super::{
     Connection, ConnectionError, Endpoint, Stream,
     auth::{Refused, authenticate},
     host_keys::KnownKeys,
+    jump,
     process::LossReason,
     ssh::Ssh,
 };
@@ -44,7 +45,7 @@ pub(super) struct Live {
 }
 
 /// Dials until it works, fails for good, or the deadline is over.
-pub(super) async fn dial(endpoint: &Endpoint, via: Option<&Arc<Ssh>>, agent: Option<&Path>) -> Result<Live, ConnectionError> {
+pub(super) async fn dial(endpoint: &Endpoint, via: &[Arc<Ssh>], agent: Option<&Path>) -> Result<Live, ConnectionError> {
     let begun = Instant::now();
     let deadline = begun + endpoint.deadline;
     let mut pause = FIRST_PAUSE;
@@ -79,7 +80,7 @@ fn with_attempts(error: ConnectionError, attempts: u32, elapsed: Duration) -> Co
 
 async fn attempt(
     endpoint: &Endpoint,
-    via: Option<&Arc<Ssh>>,
+    via: &[Arc<Ssh>],
     agent: Option<&Path>,
     begun: Instant,
     deadline: Instant,
@@ -120,18 +121,23 @@ async fn attempt(
     Ok(Live { handle, loss })
 }
 
-/// A stream to the endpoint's port, straight or through the jump host.
-async fn reach(endpoint: &Endpoint, via: Option<&Arc<Ssh>>) -> Result<Box<dyn Stream>, ConnectionError> {
-    let Some(jump) = via else {
+/// A stream to the endpoint's port, straight or through a jump host. One that turns out to be lost is passed over.
+async fn reach(endpoint: &Endpoint, via: &[Arc<Ssh>]) -> Result<Box<dyn Stream>, ConnectionError> {
+    if via.is_empty() {
         return direct(endpoint).await.map(|s| Box::new(s) as Box<dyn Stream>).map_err(|why| unreachable(endpoint, via, why));
-    };
+    }
     let wrap = |source| ConnectionError::Jump { host: endpoint.name.clone(), source: Box::new(source) };
-    jump.live().await.map_err(wrap)?;
-    jump.open_stream(&endpoint.address, endpoint.port).await.map_err(|error| match error {
-        // The jump host works; what lies behind it does not answer.
-        ConnectionError::Unreachable { why, .. } => unreachable(endpoint, via, why),
-        source => wrap(source),
-    })
+    let mut left = via.to_vec();
+    loop {
+        let jump = jump::first(&left).await.map_err(wrap)?;
+        left.retain(|other| !Arc::ptr_eq(other, &jump));
+        match jump.open_stream(&endpoint.address, endpoint.port).await {
+            // The jump host works; what lies behind it does not answer.
+            Err(ConnectionError::Unreachable { why, .. }) => return Err(unreachable(endpoint, &[jump], why)),
+            Err(ConnectionError::Lost { .. }) if !left.is_empty() => {}
+            other => return other.map_err(wrap),
+        }
+    }
 }
 
 /// The first of the name's addresses that takes the connection; the last one's error otherwise.
@@ -170,14 +176,15 @@ fn timeout(phase: &str, begun: Instant, hint: &str) -> String {
     format!("timeout after {:.0} s in phase {phase}: {hint}", begun.elapsed().as_secs_f64())
 }
 
-fn unreachable(endpoint: &Endpoint, via: Option<&Arc<Ssh>>, why: String) -> ConnectionError {
-    let through = via.map_or_else(String::new, |jump| format!(" through {}", jump.describe()));
+fn unreachable(endpoint: &Endpoint, via: &[Arc<Ssh>], why: String) -> ConnectionError {
+    let jumps: Vec<String> = via.iter().map(|jump| jump.describe()).collect();
+    let through = if jumps.is_empty() { String::new() } else { format!(" through {}", jumps.join(" or ")) };
     ConnectionError::Unreachable { host: endpoint.name.clone(), address: format!("{}:{}{through}", endpoint.address, endpoint.port), why }
 }
 
 fn handshake_error(
     endpoint: &Endpoint,
-    via: Option<&Arc<Ssh>>,
+    via: &[Arc<Ssh>],
     phase: &Phase,
     verdict: &Mutex<Option<(String, String)>>,
     loss: &LossReason,

@@ -11,6 +11,7 @@ mod auth;
 mod dial;
 mod fake;
 mod host_keys;
+mod jump;
 mod local;
 mod pool;
 mod process;

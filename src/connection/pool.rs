@@ -3,7 +3,6 @@
 use super::{Connection, ConnectionError, Endpoint, ssh::Ssh};
 use std::{
     collections::HashMap,
-    fmt::Write,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -32,26 +31,9 @@ impl Pool {
     /// # Errors
     /// Why the host, or one of its jump hosts ([`ConnectionError::Jump`]), cannot be reached.
     pub async fn get(&self, endpoint: &Endpoint) -> Result<Arc<dyn Connection>, ConnectionError> {
-        let mut chain = vec![endpoint];
-        while let Some(jump) = chain[chain.len() - 1].via.as_deref() {
-            chain.push(jump);
-        }
-        let mut reached: Option<Arc<Ssh>> = None;
-        let mut jumps: Result<(), ConnectionError> = Ok(());
-        // From the outermost jump host inwards.
-        for hop in chain.into_iter().rev() {
-            if let Err(source) = jumps {
-                jumps = Err(ConnectionError::Jump { host: hop.name.clone(), source: Box::new(source) });
-                continue;
-            }
-            let connection = self.entry(hop, reached.as_ref());
-            jumps = connection.live().await.map(drop);
-            reached = Some(connection);
-        }
-        jumps?;
-        reached
-            .map(|c| c as Arc<dyn Connection>)
-            .ok_or_else(|| ConnectionError::Local { host: endpoint.name.clone(), why: "an endpoint without itself".to_owned() })
+        let connection = self.entry(endpoint);
+        connection.reach(&endpoint.name).await?;
+        Ok(connection)
     }
 
     /// Forgets the connection to an endpoint: the next [`Pool::get`] dials anew (after a reboot, or with a new key).
@@ -67,9 +49,10 @@ impl Pool {
         }
     }
 
-    fn entry(&self, endpoint: &Endpoint, via: Option<&Arc<Ssh>>) -> Arc<Ssh> {
+    fn entry(&self, endpoint: &Endpoint) -> Arc<Ssh> {
+        let via: Vec<Arc<Ssh>> = endpoint.via.iter().map(|jump| self.entry(jump)).collect();
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Arc::new(Ssh::new(endpoint.clone(), via.cloned(), self.agent.clone()));
+        let new = || Arc::new(Ssh::new(endpoint.clone(), via.clone(), self.agent.clone()));
         let entry = connections.entry(key(endpoint)).or_insert_with(new);
         if entry.is_closed() {
             *entry = new();
@@ -81,12 +64,12 @@ impl Pool {
 /// What makes two endpoints the same connection: all but the name, the deadline and the patience. The host keys count,
 /// so that a rotated key is proved by a connection of its own.
 fn key(endpoint: &Endpoint) -> String {
-    let mut key = String::new();
-    let mut next = Some(endpoint);
-    while let Some(hop) = next {
-        // Writing to a String cannot fail. Identities print without their secrets.
-        let _ = write!(key, "{}@{}:{} {:?} {:?} < ", hop.user, hop.address, hop.port, hop.identities, hop.host_keys);
-        next = hop.via.as_deref();
+    let Endpoint { address, port, user, identities, host_keys, via, .. } = endpoint;
+    // Identities print without their secrets.
+    let mut text = format!("{user}@{address}:{port} {identities:?} {host_keys:?}");
+    for jump in via {
+        text.push_str(" < ");
+        text.push_str(&key(jump));
     }
-    key
+    text
 }

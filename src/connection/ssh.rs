@@ -3,6 +3,7 @@
 use super::{
     Connection, ConnectionError, Endpoint, Pool, Process, Stream,
     dial::{Live, dial},
+    jump,
     process::process,
 };
 use async_trait::async_trait;
@@ -35,7 +36,7 @@ type Dialling = Shared<BoxFuture<'static, Result<Arc<Live>, ConnectionError>>>;
 /// One host's connection.
 pub(super) struct Ssh {
     endpoint: Endpoint,
-    via: Option<Arc<Ssh>>,
+    via: Vec<Arc<Ssh>>,
     agent: Option<PathBuf>,
     /// The dial under way, or the last one's result. Whoever comes while it runs shares its result, good or bad:
     /// a thousand hosts behind one dead jump host fail together, not one after the other.
@@ -45,7 +46,7 @@ pub(super) struct Ssh {
 
 impl Ssh {
     /// Dials nothing yet.
-    pub(super) fn new(endpoint: Endpoint, via: Option<Arc<Ssh>>, agent: Option<PathBuf>) -> Self {
+    pub(super) fn new(endpoint: Endpoint, via: Vec<Arc<Ssh>>, agent: Option<PathBuf>) -> Self {
         Self { endpoint, via, agent, current: Mutex::new(None), closed: AtomicBool::new(false) }
     }
 
@@ -61,6 +62,28 @@ impl Ssh {
         self.closed.load(Ordering::Acquire)
     }
 
+    /// The same, after a host to go through was reached: each hop has its own time. `name` is the caller's for this host.
+    pub(super) fn reach(self: &Arc<Self>, name: &str) -> BoxFuture<'static, Result<Arc<Live>, ConnectionError>> {
+        let (this, host) = (Arc::clone(self), name.to_owned());
+        Box::pin(async move {
+            if !this.via.is_empty() {
+                let wrap = |source| ConnectionError::Jump { host, source: Box::new(source) };
+                jump::first(&this.via).await.map_err(wrap)?;
+            }
+            this.live().await
+        })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.endpoint.name
+    }
+
+    /// Whether it is connected, as far as is known.
+    pub(super) fn is_live(&self) -> bool {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        !self.is_closed() && current.as_ref().and_then(Shared::peek).is_some_and(|r| r.as_ref().is_ok_and(|l| !l.handle.is_closed()))
+    }
+
     fn dialling(&self) -> Dialling {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(dialling) = &*current {
@@ -73,7 +96,7 @@ impl Ssh {
         let (endpoint, via, agent) = (self.endpoint.clone(), self.via.clone(), self.agent.clone());
         let host = endpoint.name.clone();
         // A task of its own, so that a caller who gives up does not stop it for the others.
-        let task = tokio::spawn(async move { dial(&endpoint, via.as_ref(), agent.as_deref()).await.map(Arc::new) });
+        let task = tokio::spawn(async move { dial(&endpoint, &via, agent.as_deref()).await.map(Arc::new) });
         let dialling =
             async move { task.await.unwrap_or_else(|e| Err(ConnectionError::Lost { host, why: format!("dialling was stopped: {e}") })) }
                 .boxed()
@@ -141,7 +164,8 @@ impl Wanted<'_> {
 impl Connection for Ssh {
     fn describe(&self) -> String {
         let Endpoint { name, address, port, user, via, .. } = &self.endpoint;
-        let through = via.as_ref().map_or_else(String::new, |jump| format!(" via {}", jump.name));
+        let names: Vec<&str> = via.iter().map(|jump| jump.name.as_str()).collect();
+        let through = if names.is_empty() { String::new() } else { format!(" via {}", names.join(" or ")) };
         format!("{name} ({user}@{address}:{port}{through})")
     }
 

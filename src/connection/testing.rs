@@ -96,7 +96,7 @@ impl TestServer {
             user: "tester".to_owned(),
             identities: vec![self.identity()],
             host_keys: HostKeys::Pinned(pins),
-            via: None,
+            via: Vec::new(),
             deadline: Duration::from_secs(20),
             booting: false,
         }

@@ -17,7 +17,7 @@ async fn refused(endpoint: &Endpoint) -> ConnectionError {
 }
 
 fn through(endpoint: Endpoint, jump: Endpoint) -> Endpoint {
-    Endpoint { via: Some(Arc::new(jump)), ..endpoint }
+    Endpoint { via: vec![Arc::new(jump)], ..endpoint }
 }
 
 #[tokio::test]
@@ -134,6 +134,24 @@ async fn jump_hosts_are_shared_and_named() {
     let nowhere = through(Endpoint { port: 1, ..a.endpoint("a") }, jump.endpoint("jump"));
     let error = refused(&nowhere).await.to_string();
     assert!(error.contains("a: cannot reach 127.0.0.1:1 through jump") && error.contains("cannot connect there"), "{error}");
+}
+
+#[tokio::test]
+async fn the_next_jump_host_is_taken_when_one_is_dead_or_silent() {
+    let (jump, target) = (server(Behaviour::default()).await, server(Behaviour::default()).await);
+    let refuses = Endpoint { port: 1, ..jump.endpoint("refuses") };
+    // A port that takes the connection and never says a word.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent = Endpoint { port: listener.local_addr().unwrap().port(), ..jump.endpoint("silent") };
+    for dead in [refuses.clone(), silent] {
+        let via = vec![Arc::new(dead), Arc::new(jump.endpoint("jump"))];
+        let begun = std::time::Instant::now();
+        let connection = ssh::connect(&Endpoint { via, ..target.endpoint("a") }).await.unwrap();
+        assert_eq!(connection.run("echo here", b"").await.unwrap().stdout, b"here\n");
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    }
+    let error = refused(&Endpoint { via: vec![Arc::new(refuses.clone()), Arc::new(refuses)], ..target.endpoint("a") }).await.to_string();
+    assert!(error.starts_with("a: jump host failed: refuses: cannot reach"), "{error}");
 }
 
 #[tokio::test]

@@ -20,8 +20,8 @@ pub struct Endpoint {
     pub identities: Vec<Identity>,
     /// How the host proves itself.
     pub host_keys: HostKeys,
-    /// The host to go through, itself perhaps behind another.
-    pub via: Option<Arc<Endpoint>>,
+    /// Hosts to go through, themselves perhaps behind others: the first that can be reached is taken; empty: straight.
+    pub via: Vec<Arc<Endpoint>>,
     /// How long all attempts together may take.
     pub deadline: Duration,
     /// First boot: refused connections and refused authentication are tried again until the deadline,

@@ -128,12 +128,12 @@ pub fn endpoint(target: &Target, defaults: &LoginDefaults) -> Result<Endpoint, C
         user: user(),
         identities,
         host_keys: HostKeys::KnownHosts(defaults.known_hosts.clone()),
-        via: None,
+        via: Vec::new(),
         deadline: defaults.deadline,
         booting: false,
     };
     let via = jumps(login, &base, &target.host)?;
-    Ok(Endpoint { via, ..base })
+    Ok(Endpoint { via: via.into_iter().collect(), ..base })
 }
 
 /// Jump hosts of `-J`, `-o ProxyJump=…` and `-o ProxyCommand="ssh … -W %h:%p user@host"`.
@@ -181,7 +181,7 @@ fn hop_endpoint(text: &str, base: &Endpoint, via: Option<Arc<Endpoint>>, port: O
         address: address.trim_matches(['[', ']']).to_owned(),
         port: own.or(port).unwrap_or(22),
         user: user.unwrap_or_else(|| base.user.clone()),
-        via,
+        via: via.into_iter().collect(),
         ..base.clone()
     }
 }
@@ -228,9 +228,9 @@ mod tests {
         let chain = |args: &str| {
             let mut out = Vec::new();
             let mut next = endpoint(&target(args), &LoginDefaults::default()).unwrap().via;
-            while let Some(hop) = next {
+            while let Some(hop) = next.first().cloned() {
                 out.push(format!("{}@{}:{}", hop.user, hop.address, hop.port));
-                next = hop.via.clone();
+                next.clone_from(&hop.via);
             }
             out.join(" < ")
         };

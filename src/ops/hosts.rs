@@ -46,7 +46,8 @@ fn endpoint(
     }
     let machine = machines.iter().find(|m| m.name == name)?;
     // A jump that leads to itself would be a bug of the provider: it ends in "no such endpoint", not in a loop.
-    let via = machine.jump.as_deref().filter(|j| *j != name).and_then(|jump| endpoint(spec, machines, jump, booting, out));
+    let via =
+        jumps(spec, machines, machine).filter(|j| *j != name).filter_map(|jump| endpoint(spec, machines, jump, booting, out)).collect();
     let identities = match &spec.access.key {
         Some(path) => vec![Identity::KeyFile { path: path.clone(), passphrase: None }],
         None => vec![Identity::Agent],
@@ -70,6 +71,15 @@ fn endpoint(
     });
     out.insert(name.to_owned(), Arc::clone(&made));
     Some(made)
+}
+
+/// Where SSH to a machine jumps through: the provider's choice, then every other control plane that can be dialled, because
+/// that one may be dead. With machines of somebody's own, exactly what is written.
+fn jumps<'a>(spec: &ClusterSpec, machines: &'a [Machine], machine: &'a Machine) -> impl Iterator<Item = &'a str> {
+    let first = machine.jump.as_deref();
+    let others = !matches!(spec.provider, Provider::Static(_)) && first.is_some();
+    let planes = machines.iter().filter(move |m| others && m.pool == ClusterSpec::CONTROL_PLANE && m.dial_address.is_some());
+    first.into_iter().chain(planes.map(|m| m.name.as_str()).filter(move |name| Some(*name) != first))
 }
 
 /// The inventory: groups `cluster`, `control_plane`, `workers` and `pool_NAME`, and the variables that the playbooks read.

@@ -5,7 +5,7 @@ use crate::{
     connection::{Connection, Endpoint, HostKeys, Identity, Process},
     text::{Problem, nearest},
 };
-use std::{fmt::Write as _, io::Write as _};
+use std::{fmt::Write as _, io::Write as _, sync::Arc};
 use tokio::io::{AsyncWriteExt as _, copy};
 
 /// Runs OpenSSH with the known host keys and the jump host; returns its exit code. `command` empty: a login shell.
@@ -28,10 +28,19 @@ pub async fn run(cluster: &Cluster, host: &str, command: &[String]) -> Result<u8
     let dir = tempfile::tempdir().map_err(local)?;
     let config = dir.path().join("config");
     let mut text = String::new();
-    let mut next = Some(endpoint.as_ref());
+    let connector = cluster.connector(&provision);
+    let mut next = Some(Arc::clone(endpoint));
     while let Some(e) = next {
-        entry(e, dir.path(), &mut text).map_err(local)?;
-        next = e.via.as_deref();
+        // OpenSSH takes one jump host: the first that can be reached.
+        let mut jump = e.via.first().cloned();
+        for other in e.via.iter().filter(|_| e.via.len() > 1) {
+            if connector.connect(&other.name).await.is_ok() {
+                jump = Some(Arc::clone(other));
+                break;
+            }
+        }
+        entry(&e, jump.as_deref(), dir.path(), &mut text).map_err(local)?;
+        next = jump;
     }
     std::fs::write(&config, text).map_err(local)?;
     let status = tokio::process::Command::new("ssh").arg("-F").arg(&config).arg(host).status().await;
@@ -40,7 +49,7 @@ pub async fn run(cluster: &Cluster, host: &str, command: &[String]) -> Result<u8
 }
 
 /// One `Host` of an ssh_config, and its line of known_hosts.
-fn entry(endpoint: &Endpoint, dir: &std::path::Path, text: &mut String) -> std::io::Result<()> {
+fn entry(endpoint: &Endpoint, jump: Option<&Endpoint>, dir: &std::path::Path, text: &mut String) -> std::io::Result<()> {
     let known = dir.join("known_hosts");
     let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&known)?;
     if let HostKeys::Pinned(keys) = &endpoint.host_keys {
@@ -64,8 +73,8 @@ fn entry(endpoint: &Endpoint, dir: &std::path::Path, text: &mut String) -> std::
             let _ = write!(text, "  IdentityFile {}\n  IdentitiesOnly yes\n", path.display());
         }
     }
-    if let Some(via) = &endpoint.via {
-        let _ = writeln!(text, "  ProxyJump {}", via.name);
+    if let Some(jump) = jump {
+        let _ = writeln!(text, "  ProxyJump {}", jump.name);
     }
     Ok(())
 }
