@@ -46,6 +46,7 @@ pub fn default_cluster(directory: &Path) -> ClusterSpec {
             ssh_from: vec!["203.0.113.7/32".parse().unwrap()],
             ssh_from_auto: false,
             api_from: vec![],
+            api_address: None,
         },
         dns: Dns::default(),
         addons: Addons::default(),
