@@ -7,13 +7,24 @@ use super::{
     words::{duration, unified_diff},
 };
 use crate::event::{Event, Kind, Status};
+use jiff::{SignedDuration, Timestamp};
 use std::{collections::HashMap, fmt::Write};
+
+/// A step that has shown nothing for so long says how far it is: minutes of silence look like a hang.
+const SILENCE: SignedDuration = SignedDuration::from_secs(10);
 
 /// See the module.
 pub(super) struct Plain {
     verbosity: u8,
     diff: bool,
-    steps: HashMap<String, (String, Option<String>)>,
+    steps: HashMap<String, Step>,
+}
+
+/// A step that is under way.
+struct Step {
+    title: String,
+    host: Option<String>,
+    shown: Timestamp,
 }
 
 impl Plain {
@@ -29,16 +40,19 @@ impl Plain {
                 let _ = writeln!(out, "{}{}", clean_line(title), count(hosts.len()));
             }
             Kind::StepStarted { id, title, host } => {
-                self.steps.insert(id.clone(), (title.clone(), host.clone()));
+                self.steps.insert(id.clone(), Step { title: title.clone(), host: host.clone(), shown: event.at });
                 line(&mut out, "start", host.as_deref(), title, "");
             }
-            Kind::StepProgress { id, message, done, total } if self.verbosity > 0 => {
-                let host = self.steps.get(id).and_then(|(_, host)| host.as_deref());
-                let share = total.map_or(String::new(), |total| format!(" {done}/{total}"));
-                line(&mut out, "…", host, message, &share);
+            Kind::StepProgress { id, message, done, total } => {
+                let Some(step) = self.steps.get_mut(id) else { return out };
+                if self.verbosity > 0 || event.at.duration_since(step.shown) >= SILENCE {
+                    step.shown = event.at;
+                    let share = total.map_or(String::new(), |total| format!(" {done}/{total}"));
+                    line(&mut out, "…", step.host.as_deref(), message, &share);
+                }
             }
             Kind::StepFinished { id, error, changed, elapsed } => {
-                let (title, host) = self.steps.remove(id).unwrap_or_else(|| (id.clone(), None));
+                let (title, host) = self.steps.remove(id).map_or_else(|| (id.clone(), None), |step| (step.title, step.host));
                 let word = if error.is_some() {
                     "FAILED"
                 } else if *changed {
@@ -90,7 +104,7 @@ impl Plain {
             Kind::Note { message } => {
                 let _ = writeln!(out, "note     {}", clean(message).replace('\n', "\n         "));
             }
-            Kind::TaskStarted { .. } | Kind::StepProgress { .. } | Kind::Recap { .. } => {}
+            Kind::TaskStarted { .. } | Kind::Recap { .. } => {}
         }
         out
     }

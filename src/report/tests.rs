@@ -111,6 +111,23 @@ fn plain_with_diffs_and_details() {
 }
 
 #[test]
+fn a_step_of_minutes_says_how_far_it_is_without_a_terminal() {
+    let begun: jiff::Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
+    let at = |seconds: i64| begun + jiff::SignedDuration::from_secs(seconds);
+    let progress = |message: &str| Kind::StepProgress { id: "build".to_owned(), message: message.to_owned(), done: 0, total: None };
+    let kinds = [
+        (0, Kind::StepStarted { id: "build".to_owned(), title: "packages".to_owned(), host: None }),
+        (2, progress("fetching")),
+        (11, progress("building kubeadm")),
+        (15, progress("linking")),
+        (60, progress("building kubelet")),
+    ];
+    let mut renderer = renderer(&Options::new(Format::Plain));
+    let text: String = kinds.into_iter().map(|(s, kind)| renderer.event(&Event { at: at(s), kind }).err).collect();
+    assert_eq!(text, "start    packages\n…        building kubeadm\n…        building kubelet\n");
+}
+
+#[test]
 fn ansible() {
     insta::assert_snapshot!(rendered(&Options { diff: true, ..Options::new(Format::Ansible) }));
 }
