@@ -49,7 +49,9 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let run = RunOptions { tags: args.tags, limit: args.limit, diff: args.diff, ..RunOptions::default() };
     let options = Options { planned: Some(changes), verify: !args.no_verify, run };
     let log = cluster.state.new_log_directory("bootstrap")?;
-    let shown = Shown::start(args.output.display(Some(log), args.diff));
+    let next = format!("kubewright kubectl -i {} -- get nodes -o wide", cluster.spec.directory.display());
+    let display = args.output.display(Some(log), args.diff).titled(format!("bootstrap {}", cluster.spec.name), Some(next));
+    let shown = Shown::start(display);
     let outcome = ops::bootstrap::run(&cluster, &options, &shown.events, shown.cancel.clone()).await;
     shown.finish().await;
     let outcome = outcome?;

@@ -31,7 +31,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
         }
     }
     let log = cluster.state.new_log_directory("reset")?;
-    let shown = Shown::start(args.output.display(Some(log), false));
+    let shown = Shown::start(args.output.display(Some(log), false).titled(format!("reset {}", cluster.spec.name), None));
     let options = RunOptions { limit, ..RunOptions::default() };
     let result = ops::playbooks::shipped(&cluster, "playbooks/reset.yml", &options, &shown.events, shown.cancel.clone()).await;
     shown.finish().await;

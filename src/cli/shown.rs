@@ -1,7 +1,7 @@
 //! A run that people watch: its events go to the display, Ctrl-C stops it at the next safe point.
 
 use crate::{
-    event::Events,
+    event::{Events, Kind},
     report::{Display, Options, Summary},
 };
 use tokio::task::JoinHandle;
@@ -20,6 +20,9 @@ impl Shown {
     /// Starts showing.
     pub fn start(options: Options) -> Self {
         let (events, receiver) = Events::channel();
+        if let Some(title) = &options.title {
+            events.emit(Kind::RunStarted { title: title.clone(), hosts: Vec::new() });
+        }
         let cancel = CancellationToken::new();
         let (token, notes) = (cancel.clone(), events.clone());
         tokio::spawn(async move {

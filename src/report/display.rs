@@ -47,6 +47,8 @@ pub struct Options {
     pub diff: bool,
     /// Colour.
     pub colour: bool,
+    /// The command, as a person would name it: `bootstrap lab`. `None`: a look that needs no closing words.
+    pub title: Option<String>,
     /// The command to try after a run that ended well.
     pub next: Option<String>,
 }
@@ -54,7 +56,13 @@ pub struct Options {
 impl Options {
     /// A format, no logs, quiet.
     pub fn new(format: Format) -> Self {
-        Self { format, log_dir: None, verbosity: 0, diff: false, colour: false, next: None }
+        Self { format, log_dir: None, verbosity: 0, diff: false, colour: false, title: None, next: None }
+    }
+
+    /// The same for a command with a name, `bootstrap lab`, and a command to try next.
+    #[must_use]
+    pub fn titled(self, title: String, next: Option<String>) -> Self {
+        Self { title: Some(title), next, ..self }
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod ansible;
 mod clean;
+mod critical_path;
 mod display;
 pub mod health;
 mod json;

@@ -2,15 +2,16 @@
 
 use super::{
     clean::{clean, clean_line},
+    critical_path::{Work, critical_path},
     words::duration,
 };
 use crate::event::{Counts, Event, Kind, Status};
 use indexmap::IndexMap;
-use std::{
-    fmt::Write,
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use jiff::Timestamp;
+use std::{fmt::Write, path::PathBuf, time::Duration};
+
+/// A shorter run needs no explanation of where its time went.
+const LONG: Duration = Duration::from_secs(10);
 
 /// What a run came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct Summary {
     pub warnings: Vec<String>,
     /// The slowest tasks and steps with their hosts, longest first, at most five and none below a second.
     pub slowest: Vec<(Duration, String)>,
+    /// What all of it waited for, in order: time, task or step, and its host (empty: none). Empty for runs on one host.
+    pub critical_path: Vec<(Duration, String, String)>,
     /// All of it.
     pub elapsed: Duration,
     /// Where logs are.
@@ -57,6 +60,13 @@ impl Summary {
             out.push_str("Slowest:\n");
             for (time, what) in &self.slowest {
                 let _ = writeln!(out, "  {:>12}  {}", duration(*time), clean_line(what));
+            }
+        }
+        if self.elapsed >= LONG && !self.critical_path.is_empty() {
+            out.push_str("Critical path:\n");
+            for (time, what, host) in &self.critical_path {
+                let host = if host.is_empty() { Vec::new() } else { vec![host.clone()] };
+                let _ = writeln!(out, "  {:>12}  {}{}", duration(*time), clean_line(what), on(&host));
             }
         }
         if !self.failures.is_empty() {
@@ -104,14 +114,17 @@ fn on(hosts: &[String]) -> String {
 #[derive(Default)]
 pub(super) struct Tally {
     summary: Summary,
-    begun: Option<Instant>,
+    begun: Option<Timestamp>,
+    last: Option<Timestamp>,
     times: IndexMap<String, (Duration, String)>,
     steps: IndexMap<String, (String, Option<String>)>,
+    work: Vec<Work>,
 }
 
 impl Tally {
     pub(super) fn event(&mut self, event: &Event) {
-        self.begun.get_or_insert_with(Instant::now);
+        self.begun.get_or_insert(event.at);
+        self.last = Some(event.at);
         let s = &mut self.summary;
         match &event.kind {
             Kind::RunStarted { title, .. } => s.title.clone_from(title),
@@ -128,7 +141,7 @@ impl Tally {
                 if let Some(error) = error {
                     s.failures.push((host.clone(), title.clone(), error.clone()));
                 }
-                self.time(&title, &host, *elapsed);
+                self.time(&title, &host, *elapsed, event.at);
             }
             Kind::TaskFinished { host, name, status, elapsed, message, output, .. } => {
                 match status {
@@ -138,7 +151,7 @@ impl Tally {
                     }
                     _ => {}
                 }
-                self.time(name, host, *elapsed);
+                self.time(name, host, *elapsed, event.at);
             }
             Kind::HostLost { host, reason } if !s.failures.iter().any(|(h, _, why)| h == host && why == reason) => {
                 s.failures.push((host.clone(), "host lost".to_owned(), reason.clone()));
@@ -147,7 +160,7 @@ impl Tally {
                 s.warnings.push(message.clone());
             }
             Kind::Recap { hosts, elapsed } => {
-                s.elapsed = *elapsed;
+                s.elapsed += *elapsed;
                 for (host, counts) in hosts {
                     let sum = s.hosts.entry(host.clone()).or_default();
                     sum.ok += counts.ok;
@@ -164,7 +177,9 @@ impl Tally {
     }
 
     /// The longest of all hosts counts: they work side by side.
-    fn time(&mut self, what: &str, host: &str, elapsed: Duration) {
+    fn time(&mut self, what: &str, host: &str, elapsed: Duration, ended: Timestamp) {
+        let begun = ended - jiff::SignedDuration::try_from(elapsed).unwrap_or_default();
+        self.work.push(Work { begun, ended, host: host.to_owned(), name: what.to_owned() });
         let entry = self.times.entry(what.to_owned()).or_default();
         if elapsed > entry.0 {
             *entry = (elapsed, host.to_owned());
@@ -181,8 +196,11 @@ impl Tally {
         slowest.sort_by(|a, b| b.cmp(a));
         slowest.truncate(5);
         self.summary.slowest = slowest;
-        if self.summary.elapsed.is_zero() {
-            self.summary.elapsed = self.begun.map(|b| b.elapsed()).unwrap_or_default();
+        // With machines before and a report after them, a run is longer than its playbooks.
+        let whole = self.begun.zip(self.last).and_then(|(begun, last)| Duration::try_from(last.duration_since(begun)).ok());
+        self.summary.elapsed = self.summary.elapsed.max(whole.unwrap_or_default());
+        if self.summary.hosts.len() > 1 {
+            self.summary.critical_path = critical_path(&self.work);
         }
         self.summary
     }

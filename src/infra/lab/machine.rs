@@ -58,6 +58,9 @@ pub(super) struct Recipe<'a> {
     pub(super) first_boot: FirstBoot,
 }
 
+/// The control planes' weight where CPUs are short; Docker's default is 1024.
+const CONTROL_PLANE_SHARES: i64 = 8192;
+
 /// Name of a node's container.
 pub(super) fn container(cluster: &str, node: &str) -> String {
     format!("kubewright-{cluster}-{node}")
@@ -110,7 +113,7 @@ pub(super) async fn create(engine: &Engine, recipe: &Recipe<'_>, node: &NodeSpec
         // The container runtime's overlays cannot lie on the image's overlay.
         volumes: Some(vec!["/var".to_owned()]),
         stop_timeout: Some(STOP_TIMEOUT),
-        host_config: Some(host_config(shape, recipe.host)),
+        host_config: Some(host_config(shape, node.control_plane, recipe.host)),
         networking_config: Some(NetworkingConfig {
             endpoints_config: Some(HashMap::from([(
                 network::name(&spec.name),
@@ -161,9 +164,11 @@ pub(super) async fn start(engine: &Engine, name: &str) -> Result<(), InfraError>
     }
 }
 
-fn host_config(shape: InstanceShape, host: Host) -> HostConfig {
+fn host_config(shape: InstanceShape, control_plane: bool, host: Host) -> HostConfig {
     let memory = i64::try_from(shape.memory_mib << 20).unwrap_or(i64::MAX);
     HostConfig {
+        // Instances have CPUs of their own; here all share the host's. Everything waits for the control plane: it goes first.
+        cpu_shares: control_plane.then_some(CONTROL_PLANE_SHARES),
         nano_cpus: Some(i64::from(shape.vcpus) * 1_000_000_000),
         memory: Some(memory),
         // The same as memory: no swap.
