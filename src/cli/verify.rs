@@ -118,9 +118,11 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     Ok(exit(&found))
 }
 
-/// The report after a bootstrap.
+/// The report after a bootstrap; among JSON events it is the last line.
 pub(super) fn show(found: &Report, output: &OutputArgs) {
-    if !output.json() {
+    if output.json() {
+        report::out(&format!("{}\n", serde_json::json!({"event": "health_report", "report": found})));
+    } else {
         report::out(&health::text(found, output.verbose, super::global::colour()));
     }
 }

@@ -1,7 +1,7 @@
 //! kubeadm starts both CoreDNS replicas when there is only one node, so both land there. One of them is deleted until
 //! they stand on different nodes: the scheduler's own preference then spreads them.
 
-use super::{ClusterError, Wait, doing, wait_rollout};
+use super::{ClusterError, Wait, doing};
 use ::kube::{
     Api, Client,
     api::{DeleteParams, ListParams},
@@ -19,6 +19,7 @@ pub async fn spread(
     within: Duration,
 ) -> Result<u32, ClusterError> {
     let deployment = doing(format!("read {namespace}/{name}"), Api::<Deployment>::namespaced(client.clone(), namespace).get(name).await)?;
+    let replicas = deployment.spec.as_ref().and_then(|s| s.replicas).unwrap_or(1);
     let labels = deployment.spec.and_then(|s| s.selector.match_labels).unwrap_or_default();
     let selector = labels.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(",");
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
@@ -28,19 +29,27 @@ pub async fn spread(
         let list = doing("list pods", pods.list(&ListParams::default().labels(&selector)).await)?;
         let live: Vec<Pod> = list.into_iter().filter(|p| p.metadata.deletion_timestamp.is_none()).collect();
         let places: BTreeSet<String> = live.iter().filter_map(|p| p.spec.as_ref()?.node_name.clone()).collect();
-        if places.len() >= nodes.min(live.len()) && !live.is_empty() {
-            return Ok(moved);
-        }
-        let Some(victim) = live.first().and_then(|p| p.metadata.name.clone()).filter(|_| live.len() > 1) else {
-            wait.not_yet(format!("{} pods, {} of them placed", live.len(), places.len())).await?;
-            continue;
-        };
-        moved += 1;
+        let spread = places.len() >= nodes.min(live.len()) && !live.is_empty();
         if dry_run {
-            return Ok(moved);
+            return Ok(u32::from(!spread));
         }
-        doing(format!("delete pod {victim}"), pods.delete(&victim, &DeleteParams::default()).await)?;
-        wait_rollout(client, "Deployment", namespace, name, within).await?;
-        wait.not_yet(format!("all pods stood on {}", places.into_iter().collect::<Vec<_>>().join(", "))).await?;
+        // Right after a pod was deleted its Deployment still counts it as available: only the pods themselves know.
+        let ready = live.iter().filter(|p| is_ready(p)).count();
+        let settled = usize::try_from(replicas).is_ok_and(|replicas| ready >= replicas);
+        let on = places.into_iter().collect::<Vec<_>>().join(", ");
+        match live.first().and_then(|p| p.metadata.name.as_ref()) {
+            Some(victim) if settled && !spread => {
+                doing(format!("delete pod {victim}"), pods.delete(victim, &DeleteParams::default()).await)?;
+                moved += 1;
+                wait.not_yet(format!("all pods stood on {on}")).await?;
+            }
+            _ if settled => return Ok(moved),
+            _ => wait.not_yet(format!("{ready} of {replicas} pods are ready, on {on}")).await?,
+        }
     }
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|s| s.conditions.as_ref());
+    conditions.into_iter().flatten().any(|c| c.type_ == "Ready" && c.status == "True")
 }

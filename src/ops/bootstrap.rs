@@ -3,11 +3,10 @@
 use super::{Cluster, OpsError, playbooks};
 use crate::{
     engine::{RunOptions, RunSummary},
-    event::{Events, Kind},
+    event::Events,
     infra::Change,
     verify::Report,
 };
-use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// What to do.
@@ -32,7 +31,6 @@ pub struct Outcome {
 
 /// The product in one list: machines, then the shipped playbooks, then the report.
 pub async fn run(cluster: &Cluster, options: &Options, events: &Events, cancel: CancellationToken) -> Result<Outcome, OpsError> {
-    let begun = Instant::now();
     // What is wrong with the playbooks is said before a machine is made.
     let load = playbooks::load_options();
     let site = [playbooks::shipped_source("playbooks/site.yml")];
@@ -52,6 +50,5 @@ pub async fn run(cluster: &Cluster, options: &Options, events: &Events, cancel: 
         let verified = Box::pin(super::verify::run_on(cluster, &provision, &check, events));
         health = Some(events.step("verify", "health report", None, verified).await?);
     }
-    events.emit(Kind::Note { message: format!("{} in {:.1} s", cluster.spec.name, begun.elapsed().as_secs_f64()) });
     Ok(Outcome { summary, health })
 }
