@@ -31,11 +31,7 @@ pub(super) fn critical_path(work: &[Work]) -> Vec<(Duration, String, String)> {
         next = own.filter(|w| current.begun.duration_since(w.ended) < GAP).or(latest);
     }
     let elapsed = |w: &Work| Duration::try_from(w.ended.duration_since(w.begun)).unwrap_or_default();
-    path.into_iter()
-        .rev()
-        .filter(|w| elapsed(w) >= Duration::from_secs(1))
-        .map(|w| (elapsed(w), w.name.clone(), w.host.clone()))
-        .collect()
+    path.into_iter().rev().filter(|w| elapsed(w) >= Duration::from_secs(1)).map(|w| (elapsed(w), w.name.clone(), w.host.clone())).collect()
 }
 
 #[cfg(test)]
