@@ -209,8 +209,9 @@ async fn a_step_that_takes_too_long_is_stopped_with_all_its_children() {
     let each = SHELLS.map(async |shell| {
         let session = session(shell).await;
         let slow = ProgramStep {
-            timeout: Some(Duration::from_millis(300)),
-            ..step(0, "sh -c 'trap \"\" TERM; sleep 60 & echo $! $$; sleep 60'; echo never", "")
+            // Long enough for a busy machine to start the children, short against their own time.
+            timeout: Some(Duration::from_secs(3)),
+            ..step(0, "sh -c 'trap \"\" TERM; sleep 600 & echo $! $$; sleep 600'; echo never", "")
         };
         let quick = ProgramStep { timeout: Some(Duration::from_secs(30)), ..step(1, "echo next", "") };
         let begun = std::time::Instant::now();
@@ -223,7 +224,7 @@ async fn a_step_that_takes_too_long_is_stopped_with_all_its_children() {
             let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
             assert!(stat.is_empty() || stat.contains(") Z "), "{shell}: {stat}");
         }
-        assert!(begun.elapsed() < Duration::from_secs(15), "{shell}");
+        assert!(begun.elapsed() < Duration::from_secs(120), "{shell}");
     });
     futures::future::join_all(each).await;
 }
