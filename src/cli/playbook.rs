@@ -188,7 +188,7 @@ impl Connect {
             let cluster = ops::Cluster::open(&ClusterArgs { inventory: Some(only.clone()) }.directory()?).await?;
             let provision = cluster.discover().await?;
             let log = cluster.state.new_log_directory("playbook")?;
-            return Ok((ops::playbooks::cluster_hosts(&cluster, &provision, false), Some(log)));
+            return Ok((ops::playbooks::cluster_hosts(&cluster, &provision, &provision.machines, false).await?, Some(log)));
         }
         let directory = playbook.map(|p| p.parent().map_or_else(|| PathBuf::from("."), PathBuf::from));
         let inventory = if sources.is_empty() { Inventory::default() } else { Inventory::load(&sources, directory.as_deref())? };

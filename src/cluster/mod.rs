@@ -1,16 +1,20 @@
 //! What Kubernetes needs from us beyond kubeadm: join tokens, node labels and taints, readiness, spreading, certificates.
 //! Every function is idempotent and says whether it changed something; none prints.
 
+mod certificates;
 mod csr;
+pub mod etcd;
 mod identity;
 mod node;
+pub mod quorum;
 mod rollout;
 mod spread;
 mod token;
 
+pub use certificates::{certificate_key, delete_uploaded};
 pub use csr::{NodeIdentity, approve_serving_certificates};
 pub use identity::{Identity, ca_hash, identity};
-pub use node::{Desired, NodeChange, ensure_node, wait_node_ready};
+pub use node::{Desired, NodeChange, delete_node, ensure_node, wait_node_ready};
 pub use rollout::wait_rollout;
 pub use spread::spread;
 pub use token::{JoinToken, create as create_token, revoke as revoke_token, revoke_described};
@@ -38,6 +42,17 @@ pub enum ClusterError {
         /// What was seen last, with the likely cause.
         last: String,
     },
+    /// etcd refused or did not answer.
+    #[error("etcd: {doing}: {why}")]
+    Etcd {
+        /// The call, and at which member.
+        doing: String,
+        /// etcd's words.
+        why: String,
+    },
+    /// A change of etcd's members that its arithmetic forbids.
+    #[error(transparent)]
+    Quorum(#[from] quorum::Refusal),
     /// Something is not as it must be.
     #[error("{0}")]
     Invalid(String),
@@ -49,7 +64,7 @@ fn doing<T>(what: impl Into<String>, result: Result<T, ::kube::Error>) -> Result
 }
 
 /// Waiting for a condition: asked again and again, with a pause that grows from 100 ms to 1 s, until the deadline.
-struct Wait {
+pub struct Wait {
     what: String,
     within: Duration,
     begun: tokio::time::Instant,
@@ -57,12 +72,13 @@ struct Wait {
 }
 
 impl Wait {
-    fn new(what: impl Into<String>, within: Duration) -> Self {
+    /// Begins now.
+    pub fn new(what: impl Into<String>, within: Duration) -> Self {
         Self { what: what.into(), within, begun: tokio::time::Instant::now(), pause: Duration::from_millis(100) }
     }
 
     /// Not yet, because of `last`: pauses, or says that it did not happen in time.
-    async fn not_yet(&mut self, last: impl std::fmt::Display) -> Result<(), ClusterError> {
+    pub async fn not_yet(&mut self, last: impl std::fmt::Display) -> Result<(), ClusterError> {
         if self.begun.elapsed() + self.pause > self.within {
             return Err(ClusterError::Deadline { what: self.what.clone(), within: self.within, last: last.to_string() });
         }

@@ -3,7 +3,7 @@
 use super::{ClusterError, Wait, doing};
 use ::kube::{
     Api, Client,
-    api::{Patch, PatchParams},
+    api::{DeleteParams, Patch, PatchParams},
 };
 use indexmap::IndexMap;
 use k8s_openapi::api::core::v1::{Node, Taint};
@@ -66,6 +66,20 @@ pub async fn ensure_node(client: &Client, name: &str, desired: &Desired, dry_run
     });
     doing(format!("label node {name}"), api.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await)?;
     Ok(NodeChange { details })
+}
+
+/// Deletes a Node that stands for no machine any more: kubeadm refuses to join under the name of one that looks Ready.
+/// Returns whether it was (or, in a dry run, would be) deleted.
+pub async fn delete_node(client: &Client, name: &str, dry_run: bool) -> Result<bool, ClusterError> {
+    let api: Api<Node> = Api::all(client.clone());
+    if dry_run {
+        return Ok(doing(format!("read node {name}"), api.get_metadata_opt(name).await)?.is_some());
+    }
+    match api.delete(name, &DeleteParams::default()).await {
+        Ok(_) => Ok(true),
+        Err(::kube::Error::Api(status)) if status.code == 404 => Ok(false),
+        Err(error) => doing(format!("delete node {name}"), Err(error)),
+    }
 }
 
 /// Waits until a Node exists and is Ready.

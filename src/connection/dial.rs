@@ -3,8 +3,8 @@
 use super::{
     Connection, ConnectionError, Endpoint, Stream,
     auth::{Refused, authenticate},
+    first,
     host_keys::KnownKeys,
-    jump,
     process::LossReason,
     ssh::Ssh,
 };
@@ -129,7 +129,7 @@ async fn reach(endpoint: &Endpoint, via: &[Arc<Ssh>]) -> Result<Box<dyn Stream>,
     let wrap = |source| ConnectionError::Jump { host: endpoint.name.clone(), source: Box::new(source) };
     let mut left = via.to_vec();
     loop {
-        let jump = jump::first(&left).await.map_err(wrap)?;
+        let jump = first::jump(&left).await.map_err(wrap)?;
         left.retain(|other| !Arc::ptr_eq(other, &jump));
         match jump.open_stream(&endpoint.address, endpoint.port).await {
             // The jump host works; what lies behind it does not answer.

@@ -10,8 +10,8 @@
 mod auth;
 mod dial;
 mod fake;
+mod first;
 mod host_keys;
-mod jump;
 mod local;
 mod pool;
 mod process;
@@ -24,6 +24,7 @@ mod tests;
 mod types;
 
 pub use fake::Fake;
+pub use first::first;
 pub use local::Local;
 pub use pool::Pool;
 pub use types::*;

@@ -3,7 +3,7 @@
 use super::{
     Connection, ConnectionError, Endpoint, Pool, Process, Stream,
     dial::{Live, dial},
-    jump,
+    first,
     process::process,
 };
 use async_trait::async_trait;
@@ -68,7 +68,7 @@ impl Ssh {
         Box::pin(async move {
             if !this.via.is_empty() {
                 let wrap = |source| ConnectionError::Jump { host, source: Box::new(source) };
-                jump::first(&this.via).await.map_err(wrap)?;
+                first::jump(&this.via).await.map_err(wrap)?;
             }
             this.live().await
         })

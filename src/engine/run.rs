@@ -16,6 +16,7 @@ use crate::{
 use futures::{StreamExt, stream::FuturesUnordered};
 use indexmap::IndexSet;
 use std::{path::PathBuf, sync::Arc, time::Instant};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 /// What a run needs from outside.
@@ -159,9 +160,19 @@ async fn play_group(world: &Arc<World>, group: &[Arc<Play>], summary: &mut RunSu
         }
         return true;
     }
-    let runs: Vec<Arc<PlayRun>> =
-        plays.into_iter().map(|(play, hosts)| PlayRun::new(world, play, hosts.clone(), hosts, &play_scope(world))).collect();
-    for run in &runs {
+    // `serial` of an independent play: so many hosts are in it at the same time, whoever comes first.
+    let gate = |play: &Play, hosts: &[String]| {
+        let size = batches(world, play, hosts).first().map_or(0, Vec::len);
+        (size < hosts.len()).then(|| Arc::new(Semaphore::new(size)))
+    };
+    let runs: Vec<(Arc<PlayRun>, Option<Arc<Semaphore>>)> = plays
+        .into_iter()
+        .map(|(play, hosts)| {
+            let gate = gate(&play, &hosts);
+            (PlayRun::new(world, play, hosts.clone(), hosts, &play_scope(world)), gate)
+        })
+        .collect();
+    for (run, _) in &runs {
         world.events.emit(Kind::PlayStarted { name: title(world, &run.play), hosts: run.batch.clone() });
     }
     let mut walking: FuturesUnordered<_> = everyone
@@ -169,8 +180,12 @@ async fn play_group(world: &Arc<World>, group: &[Arc<Play>], summary: &mut RunSu
         .map(|name| {
             let (host, runs) = (world.host(name), runs.clone());
             async move {
-                for run in runs.iter().filter(|r| r.batch.contains(&host.name)) {
+                for (run, gate) in runs.iter().filter(|(r, _)| r.batch.contains(&host.name)) {
                     if host.data().alive() && !world.cancel.is_cancelled() {
+                        let _turn = match gate {
+                            Some(gate) => gate.acquire().await.ok(),
+                            None => None,
+                        };
                         one(world, &host, run).await;
                     } else {
                         run.left(&host.name, true);

@@ -368,6 +368,24 @@ fn independent_hosts_wait_only_for_what_they_read() {
 }
 
 #[test]
+fn serial_of_an_independent_play_is_one_host_at_a_time() {
+    let done = case().hosts("a\nb\nc").run(
+        "- hosts: all
+  strategy: kubewright.independent
+  serial: 1
+  tasks:
+  - shell: echo in >> {DIR}/order
+  - shell: sleep 0.1
+    register: slept
+  - shell: echo out >> {DIR}/order; test {{ inventory_hostname }} != b
+    when: slept is not failed
+",
+    );
+    assert_eq!(done.file("order"), "in\nout\nin\nout\nin\nout\n", "also after the failure of one");
+    assert_eq!(done.summary.failed.keys().collect::<Vec<_>>(), ["b"]);
+}
+
+#[test]
 fn who_waits_for_a_host_that_failed_is_told() {
     let done = case().hosts(TWO).run(
         "- hosts: cp

@@ -16,4 +16,4 @@ pub use apply::{Applied, apply, documents};
 pub use credentials::{Credentials, kubeconfig};
 pub use error::{KubeError, chain};
 pub use listener::{Listener, listen};
-pub use transport::{Api, Dial, client, direct, through};
+pub use transport::{Api, Dial, Https, client, direct, through};

@@ -69,6 +69,12 @@ pub fn direct(address: &str, port: u16) -> Dial {
 
 /// A client of the API at `api` over streams of `dial`. Dials nothing yet; connections are pooled and reopened.
 pub fn client(dial: Dial, api: &Api, credentials: &Credentials) -> Result<::kube::Client, KubeError> {
+    let http = http(dial, api, credentials)?;
+    Ok(::kube::Client::new(Service { http, authority: format!("{}:{}", bracketed(&api.address), api.port) }, "default"))
+}
+
+/// HTTP over TLS over streams of `dial`, to a server that proves itself with the CA, as a client with a certificate.
+fn http(dial: Dial, api: &Api, credentials: &Credentials) -> Result<Http<Connector, Body>, KubeError> {
     let bad = |what: &str| {
         let what = what.to_owned();
         move |why: &dyn std::fmt::Display| KubeError::Credentials { what, why: why.to_string() }
@@ -89,9 +95,31 @@ pub fn client(dial: Dial, api: &Api, credentials: &Credentials) -> Result<::kube
         .with_client_auth_cert(chain, key)
         .map_err(|e| bad("client certificate")(&e))?;
     let connector = Connector { dial, tls: TlsConnector::from(Arc::new(config)), name };
-    let http: Http<Connector, Body> =
-        Http::builder(TokioExecutor::new()).pool_idle_timeout(Duration::from_secs(60)).pool_max_idle_per_host(16).build(connector);
-    Ok(::kube::Client::new(Service { http, authority: format!("{}:{}", bracketed(&api.address), api.port) }, "default"))
+    Ok(Http::builder(TokioExecutor::new()).pool_idle_timeout(Duration::from_secs(60)).pool_max_idle_per_host(16).build(connector))
+}
+
+/// The same way in, for servers that are asked in JSON and are no Kubernetes API (etcd's gateway).
+#[derive(Clone)]
+pub struct Https {
+    http: Http<Connector, Body>,
+    authority: String,
+}
+
+impl Https {
+    /// Dials nothing yet.
+    pub fn new(dial: Dial, api: &Api, credentials: &Credentials) -> Result<Self, KubeError> {
+        Ok(Self { http: http(dial, api, credentials)?, authority: format!("{}:{}", bracketed(&api.address), api.port) })
+    }
+
+    /// Posts JSON; returns the status code and the answer. The caller has a deadline.
+    pub async fn post(&self, path: &str, body: &serde_json::Value) -> Result<(u16, Vec<u8>), tower::BoxError> {
+        let uri = Uri::builder().scheme("https").authority(self.authority.as_str()).path_and_query(path).build()?;
+        let request =
+            Request::post(uri).header(http::header::CONTENT_TYPE, "application/json").body(Body::from(body.to_string().into_bytes()))?;
+        let answer = self.http.request(request).await?;
+        let code = answer.status().as_u16();
+        Ok((code, http_body_util::BodyExt::collect(answer.into_body()).await?.to_bytes().to_vec()))
+    }
 }
 
 fn bracketed(address: &str) -> String {

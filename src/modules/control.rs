@@ -339,11 +339,18 @@ fn kube(def: &'static ModuleDef, args: &Args) -> Result<Work, ArgError> {
 kube_actions! {
     /// Join tokens: made, or revoked by id or description.
     KUBE_TOKEN "kube_token" [
-        opt("state", T::Str).choices(&["present", "absent"]), opt("ttl", T::Raw), opt("description", T::Str), opt("token_id", T::Str)
+        opt("state", T::Str).choices(&["present", "absent"]), opt("ttl", T::Raw), opt("description", T::Str), opt("token_id", T::Str),
+        opt("certificate_key", T::Bool)
     ];
     /// Labels, taints, annotations and readiness of a node.
     KUBE_NODE "kube_node" [
-        opt("name", T::Str).req(), opt("labels", T::Dict), opt("taints", T::Raw), opt("annotations", T::Dict), opt("wait", T::Int)
+        opt("name", T::Str).req(), opt("state", T::Str).choices(&["present", "absent"]), opt("labels", T::Dict), opt("taints", T::Raw), opt("annotations", T::Dict), opt("wait", T::Int)
+    ];
+    /// The certificates that kubeadm uploads for a joining control plane: deleted.
+    KUBE_CERTIFICATES "kube_certificates" [opt("state", T::Str).choices(&["absent"]).req()];
+    /// The etcd member of a machine: `look` says whether it is one, `room` makes etcd take a new one, `voter` waits for its vote.
+    KUBE_ETCD "kube_etcd" [
+        opt("state", T::Str).choices(&["look", "room", "voter"]).req(), opt("name", T::Str).req(), opt("address", T::Str).req()
     ];
     /// Waits until a workload is rolled out.
     KUBE_ROLLOUT "kube_rollout" [opt("kind", T::Str).req(), opt("namespace", T::Str).req(), opt("name", T::Str).req(), opt("wait", T::Int)];

@@ -22,7 +22,8 @@ pub static KUBEADM_INIT: ModuleDef = ModuleDef {
     },
 };
 
-/// Joins a cluster, after clean-up of an unfinished join or another cluster's leftovers.
+/// Joins a cluster, after clean-up of an unfinished join or another cluster's leftovers. With `control_plane` as one, with an
+/// etcd member of its own; `force`: also when it looks like a finished one, because etcd no longer knows it.
 pub static KUBEADM_JOIN: ModuleDef = ModuleDef {
     names: &["kubeadm_join"],
     options: &[
@@ -30,6 +31,8 @@ pub static KUBEADM_JOIN: ModuleDef = ModuleDef {
         opt("ca_cert_hashes", T::List).alias(&["cluster_ca_hash"]),
         opt("ignore_preflight_errors", T::List).alias(&["ignore_preflight"]),
         opt("node_name", T::Str),
+        opt("control_plane", T::Bool),
+        opt("force", T::Bool),
     ],
     free_form: false,
     facts: &[],
@@ -43,11 +46,26 @@ pub static KUBEADM_JOIN: ModuleDef = ModuleDef {
         let endpoint = text.lines().find_map(|l| l.trim().strip_prefix("apiServerEndpoint:"));
         let endpoint = endpoint.map(|e| e.trim().trim_matches(['"', '\'']).to_owned()).unwrap_or_default();
         let script = config(&o)?.set("kw_endpoint", &endpoint).set("kw_node", &o.text_or("node_name", ""));
+        let script = script.flag("kw_control_plane", o.flag("control_plane", false)).flag("kw_force", o.flag("force", false));
         Ok(script.plain("kw_join_check", "kw_join_apply"))
     },
 };
 
-/// To which cluster this machine belongs: `ca_cert_hash` (empty: to none, or a join was interrupted), `joined`. Only looks.
+/// Puts the certificates that all control planes share into the cluster, encrypted with the configuration's
+/// `certificateKey`, for one that joins now. Runs on a control plane that is initialised.
+pub static KUBEADM_UPLOAD_CERTS: ModuleDef = ModuleDef {
+    names: &["kubeadm_upload_certs"],
+    options: &[opt("config", T::Raw).req()],
+    free_form: false,
+    facts: &[],
+    compile: |args, _| {
+        let o = Opts::read(&KUBEADM_UPLOAD_CERTS, args)?;
+        Ok(config(&o)?.plain("kw_upload_check", "kw_upload_apply"))
+    },
+};
+
+/// To which cluster this machine belongs: `ca_cert_hash` (empty: to none, or a join was interrupted), `joined`, and whether
+/// it is a `control_plane`. Only looks.
 pub static KUBEADM_JOINED: ModuleDef = ModuleDef {
     names: &["kubeadm_joined"],
     options: &[],
@@ -60,6 +78,7 @@ pub static KUBEADM_JOINED: ModuleDef = ModuleDef {
             outcome::with(|result, said, _| {
                 let hash = ca_hash(said.get("ca")).unwrap_or_default();
                 result.fields.insert("joined".into(), (!hash.is_empty()).into());
+                result.fields.insert("control_plane".into(), (!hash.is_empty() && said.has("control_plane")).into());
                 result.fields.insert("ca_cert_hash".into(), hash.into());
             }),
         ))
@@ -103,7 +122,8 @@ fn config(o: &Opts) -> Result<Script, ArgError> {
     if !text.contains("kubeadm.k8s.io/") {
         return Err(ArgError("config is no kubeadm configuration (apiVersion: kubeadm.k8s.io/…)".into()));
     }
-    Ok(Script::new().blob("kw_config", text, true).set("kw_ignore", &o.list("ignore_preflight_errors").join(",")))
+    let ignore = if o.has("ignore_preflight_errors") { o.list("ignore_preflight_errors").join(",") } else { String::new() };
+    Ok(Script::new().blob("kw_config", text, true).set("kw_ignore", &ignore))
 }
 
 /// kubeadm's `sha256:…` of a CA certificate's public key (RFC 7469).
@@ -284,6 +304,68 @@ reset) : ;; esac"#,
             let hash = result.fields["ca_cert_hash"].to_string();
             assert_eq!((result.fields["joined"].is_true(), hash.starts_with("sha256:") && hash.len() == 71), (joined, joined), "{files:?}");
         }
+    }
+
+    /// What `kubeadm join --control-plane` leaves.
+    const JOINED: &str = r#"echo "$1" >>"$R/calls"; [ "$1" != join ] || { mkdir -p "$R/etc/kubernetes/manifests" "$R/var/lib/etcd/member"; for f in admin.conf kubelet.conf manifests/kube-apiserver.yaml manifests/etcd.yaml; do echo x >"$R/etc/kubernetes/$f"; done; }"#;
+    const CONTROL_PLANE: &str = r#"{"config":"apiVersion: kubeadm.k8s.io/v1beta4\n","control_plane":true}"#;
+
+    #[test]
+    fn an_interrupted_join_as_a_control_plane_is_done_again_with_its_etcd_data() {
+        let prepare = |root: &Root| {
+            host(root);
+            root.stub("kubeadm", JOINED);
+            root.write("etc/kubernetes/kubewright-join.started", "999999\n");
+            root.write("etc/kubernetes/admin.conf", "half");
+            root.write("var/lib/etcd/member/wal", "half");
+        };
+        converges(&KUBEADM_JOIN, CONTROL_PLANE, prepare, |root| {
+            assert_eq!(root.read("calls"), "reset\njoin\n");
+            assert!(!root.path("var/lib/etcd/member/wal").exists());
+        });
+    }
+
+    #[test]
+    fn a_control_plane_that_etcd_does_not_know_joins_again_only_when_asked() {
+        let prepare = |root: &Root| {
+            host(root);
+            root.stub("kubeadm", JOINED);
+            for file in ["admin.conf", "kubelet.conf", "pki/ca.crt", "manifests/kube-apiserver.yaml", "manifests/etcd.yaml"] {
+                root.write(&format!("etc/kubernetes/{file}"), "x");
+            }
+            root.write("var/lib/etcd/member/wal", "data");
+        };
+        let root = Root::new(crate::modules::testing::SHELLS[0]);
+        prepare(&root);
+        assert!(!root.result(&step(&KUBEADM_JOIN, CONTROL_PLANE), false).1.changed, "it is a finished one");
+        let forced = CONTROL_PLANE.replace("true}", "true,\"force\":true}");
+        assert!(root.result(&step(&KUBEADM_JOIN, &forced), false).1.changed);
+        assert_eq!(root.read("calls"), "reset\njoin\n");
+    }
+
+    #[test]
+    fn foreign_etcd_data_stops_a_join_as_a_control_plane() {
+        let prepare = |root: &Root| {
+            host(root);
+            root.write("var/lib/etcd/member/wal", "data");
+        };
+        fails(&KUBEADM_JOIN, CONTROL_PLANE, prepare, "of a cluster that it is no finished control plane of");
+    }
+
+    #[test]
+    fn the_certificate_key_is_in_no_error_and_on_no_command_line() {
+        let key = "0123456789abcdef".repeat(4);
+        let args = format!(r#"{{"config":"apiVersion: kubeadm.k8s.io/v1beta4\ncertificateKey: {key}\n"}}"#);
+        let prepare = |root: &Root| {
+            host(root);
+            root.stub("kubeadm", r#"echo "$*" >"$R/calls"; echo "error: failed with $(sed -n 's/certificateKey: //p' "$6")"; exit 1"#);
+        };
+        let root = Root::new(crate::modules::testing::SHELLS[0]);
+        prepare(&root);
+        let (_, result) = root.result(&step(&KUBEADM_UPLOAD_CERTS, &args), false);
+        let said = format!("{result:?}");
+        assert!(result.failed && said.contains("failed with [key]") && !said.contains(&key), "{said}");
+        assert!(!root.read("calls").contains(&key) && !root.path("run/kubewright-upload.log").exists());
     }
 
     #[test]

@@ -3,7 +3,10 @@
 //! The certificate is made on the control plane (`kubeadm kubeconfig user`), so that admin.conf and super-admin.conf never
 //! leave it. What is kept on the laptop is a cache: when it is missing, expired or of another cluster, it is made again.
 
-use super::state::{State, write_private};
+use super::{
+    control_planes::ControlPlanes,
+    state::{State, write_private},
+};
 use crate::{
     connection::{Connection, ConnectionError},
     kube::{Api, Credentials, Dial, KubeError},
@@ -58,7 +61,7 @@ pub enum ApiError {
 pub struct Access {
     /// The client certificate, and the CA that it belongs to.
     pub credentials: Credentials,
-    /// Streams to the API through the control plane.
+    /// Streams to the API through a control plane that has it.
     pub dial: Dial,
     /// Client over the tunnel.
     pub client: ::kube::Client,
@@ -66,29 +69,34 @@ pub struct Access {
     pub made: bool,
 }
 
-/// Gets (or makes) the operator's kubeconfig and a client through `control_plane`.
+/// Gets (or makes) the operator's kubeconfig and a client, through the first control plane that has the cluster.
 pub async fn access(
     spec: &ClusterSpec,
     state: &State,
-    host: &str,
-    control_plane: &Arc<dyn Connection>,
+    control_planes: &ControlPlanes,
     client_name: &str,
     group: &str,
 ) -> Result<Access, ApiError> {
     // One round trip: the CA says which cluster this is.
-    let read = control_plane.run("exec sudo -n cat /etc/kubernetes/pki/ca.crt", b"").await?;
-    if read.rc != 0 || read.stdout.is_empty() {
-        return Err(ApiError::NotInitialised { host: host.to_owned() });
-    }
+    let look = |host: String, connection: Arc<dyn Connection>| async move {
+        let read = connection.run("exec sudo -n cat /etc/kubernetes/pki/ca.crt", b"").await?;
+        if read.rc != 0 || read.stdout.is_empty() {
+            return Err(ApiError::NotInitialised { host });
+        }
+        Ok((host, connection, read.stdout))
+    };
+    let none = || ApiError::NotInitialised { host: spec.name.clone() };
+    let (host, connection, ca) =
+        control_planes.first(look).await.map_err(|errors: Vec<ApiError>| errors.into_iter().next().unwrap_or_else(none))?;
     let cached = std::fs::read_to_string(state.kubeconfig())
         .ok()
         .and_then(|text| Credentials::from_kubeconfig(&text).ok())
-        .filter(|(cached, _)| same_pem(&cached.ca, &read.stdout) && valid_for(&cached.certificate, RENEW_BEFORE));
+        .filter(|(cached, _)| same_pem(&cached.ca, &ca) && valid_for(&cached.certificate, RENEW_BEFORE));
     let (credentials, made) = match cached {
         Some((credentials, _)) => (credentials, false),
-        None => (make(spec, state, host, control_plane, client_name, group).await?, true),
+        None => (make(spec, state, &host, &connection, client_name, group).await?, true),
     };
-    let dial = crate::kube::through(Arc::clone(control_plane), "127.0.0.1", API_PORT);
+    let dial = control_planes.api();
     let api = Api { address: "127.0.0.1".into(), port: API_PORT, server_name: super::hosts::api_endpoint(spec) };
     let client = crate::kube::client(dial.clone(), &api, &credentials)?;
     Ok(Access { credentials, dial, client, made })

@@ -1,24 +1,24 @@
 //! The cluster's API for the engine: tasks that need it are handed here.
 
-use super::services::{ClusterServices, KubeTask};
+use super::{
+    control_planes::ControlPlanes,
+    services::{ClusterServices, KubeTask},
+};
 use crate::{
-    engine::{Network, Services},
+    engine::Services,
     modules::{Control, TaskResult},
     template::Scope,
 };
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use minijinja::Value;
-use std::sync::Arc;
 
 /// The cluster's API for the engine's tasks.
 pub struct ApiServices {
     /// What to do.
     pub services: ClusterServices,
-    /// Ways to the machines.
-    pub connector: Arc<Network>,
-    /// Names of the control planes, the first one first.
-    pub control_planes: Vec<String>,
+    /// Ways to the control planes, the leading one first.
+    pub control_planes: ControlPlanes,
 }
 
 #[async_trait]
@@ -36,11 +36,10 @@ impl Services for ApiServices {
             }
             _ => return TaskResult::failure("not a task of the cluster's API"),
         };
-        let Some(name) = self.control_planes.first() else { return TaskResult::failure("the cluster has no control plane") };
-        match self.connector.connect(name).await {
-            Ok(connection) => self.services.run(name, &connection, &KubeTask { action, args, check }).await,
-            Err(error) => TaskResult::failure(error.to_string()),
+        if self.control_planes.names().is_empty() {
+            return TaskResult::failure("the cluster has no control plane");
         }
+        self.services.run(&self.control_planes, &KubeTask { action, args, check }).await
     }
 
     async fn ask(&self, _: &str, _: bool) -> Option<String> {

@@ -36,11 +36,12 @@ pub async fn run(cluster: &Cluster, options: &Options, events: &Events, cancel: 
     let site = [playbooks::shipped_source("playbooks/site.yml")];
     playbooks::read(&site, &load)?;
 
+    let before = cluster.provider.discover(&cluster.spec).await?.machines;
     let provision = match &options.planned {
         Some(planned) => cluster.provider.apply_planned(&cluster.spec, planned, events).await?,
         None => cluster.provider.apply(&cluster.spec, events).await?,
     };
-    let hosts = playbooks::cluster_hosts(cluster, &provision, true);
+    let hosts = playbooks::cluster_hosts(cluster, &provision, &before, true).await?;
     let summary = Box::pin(playbooks::run(&site, &load, hosts, &options.run, events, cancel)).await?;
 
     let mut health = None;

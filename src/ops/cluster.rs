@@ -1,6 +1,6 @@
 //! A cluster as commands begin with it: what is wanted, who provides the machines, where the local caches are.
 
-use super::{OpsError, hosts, provider, state::State};
+use super::{OpsError, api::ApiError, control_planes::ControlPlanes, hosts, provider, state::State};
 use crate::{
     connection::Connection,
     engine::{LoginDefaults, Network},
@@ -45,21 +45,30 @@ impl Cluster {
     }
 
     /// Ways to the machines that exist.
-    pub fn connector(&self, provision: &Provision) -> Network {
-        Network::new(hosts::dialled(&self.spec, provision, false), LoginDefaults::default())
+    pub fn connector(&self, provision: &Provision) -> Arc<Network> {
+        Arc::new(Network::new(hosts::dialled(&self.spec, provision, false), LoginDefaults::default()))
     }
 
-    /// A connection to the first control plane, and its name.
-    pub async fn control_plane(&self, provision: &Provision, connector: &Network) -> Result<(String, Arc<dyn Connection>), OpsError> {
-        let machine = provision.machines.iter().find(|m| m.pool == "control-plane");
-        let name = machine.map(|m| m.name.clone()).ok_or_else(|| OpsError::NoCluster(self.spec.name.clone()))?;
-        let connection = connector.connect(&name).await?;
-        Ok((name, connection))
+    /// Ways to the cluster through its control planes.
+    pub fn control_planes(&self, provision: &Provision, connector: &Arc<Network>) -> ControlPlanes {
+        let planes = provision.machines.iter().filter(|m| m.pool == ClusterSpec::CONTROL_PLANE);
+        ControlPlanes::new(Arc::clone(connector), planes.map(|m| m.name.clone()))
     }
 
-    /// The Kubernetes API as the operator, through the first control plane.
-    pub async fn api(&self, provision: &Provision, connector: &Network) -> Result<super::api::Access, OpsError> {
-        let (name, connection) = self.control_plane(provision, connector).await?;
-        Ok(super::api::access(&self.spec, &self.state, &name, &connection, super::OPERATOR, super::OPERATOR_GROUP).await?)
+    /// A connection to a control plane that has the cluster, and its name.
+    pub async fn control_plane(&self, provision: &Provision, connector: &Arc<Network>) -> Result<(String, Arc<dyn Connection>), OpsError> {
+        let initialised = |host: String, connection: Arc<dyn Connection>| async move {
+            let look = connection.run("exec sudo -n test -s /etc/kubernetes/admin.conf", b"").await?;
+            if look.rc == 0 { Ok((host, connection)) } else { Err(ApiError::NotInitialised { host }.into()) }
+        };
+        let none = || OpsError::NoCluster(self.spec.name.clone());
+        let planes = self.control_planes(provision, connector);
+        planes.first(initialised).await.map_err(|errors: Vec<OpsError>| errors.into_iter().next().unwrap_or_else(none))
+    }
+
+    /// The Kubernetes API as the operator, through a control plane that works.
+    pub async fn api(&self, provision: &Provision, connector: &Arc<Network>) -> Result<super::api::Access, OpsError> {
+        let planes = self.control_planes(provision, connector);
+        Ok(super::api::access(&self.spec, &self.state, &planes, super::OPERATOR, super::OPERATOR_GROUP).await?)
     }
 }

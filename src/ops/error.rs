@@ -32,6 +32,14 @@ pub enum OpsError {
     /// A step against the cluster.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
+    /// What was asked for would break something. Nothing was touched.
+    #[error("{what}")]
+    Refused {
+        /// What would break, with the numbers.
+        what: String,
+        /// What to do instead.
+        hint: String,
+    },
     /// `destroy` of a protected cluster.
     #[error("cluster {0} is protected")]
     Protected(String),
@@ -49,7 +57,9 @@ impl OpsError {
     /// The program's exit code for it.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Invalid(_) | Self::Infra(InfraError::Missing { .. }) | Self::NoCluster(_) | Self::Protected(_) => 2,
+            Self::Invalid(_) | Self::Infra(InfraError::Missing { .. }) | Self::NoCluster(_) | Self::Protected(_) | Self::Refused { .. } => {
+                2
+            }
             Self::Local { .. } => 1,
             _ => 4,
         }
@@ -60,6 +70,7 @@ impl OpsError {
         let hint = match self {
             Self::Infra(InfraError::Missing { hint, .. }) => hint,
             Self::Infra(InfraError::Failed { hint, .. }) => return hint.clone(),
+            Self::Refused { hint, .. } => hint,
             Self::NoCluster(_) => "make it: kubewright bootstrap -i INVENTORY",
             Self::Protected(_) => "set `protected: false` in its cluster.yaml first",
             Self::Connection(error) | Self::Session(SessionError::Connection(error)) => connection_hint(error),

@@ -1,5 +1,6 @@
 //! Machines of a provider → the inventory that the shipped playbooks run on, and the endpoints to reach them at.
 
+use super::survey::Survey;
 use crate::{
     connection::{Endpoint, HostKeys, Identity},
     infra::{Machine, Provision},
@@ -82,15 +83,32 @@ fn jumps<'a>(spec: &ClusterSpec, machines: &'a [Machine], machine: &'a Machine) 
     first.into_iter().chain(planes.map(|m| m.name.as_str()).filter(move |name| Some(*name) != first))
 }
 
-/// The inventory: groups `cluster`, `control_plane`, `workers` and `pool_NAME`, and the variables that the playbooks read.
-pub fn inventory(spec: &ClusterSpec, provision: &Provision) -> Inventory {
+/// The inventory: groups `cluster`, `control_plane`, `lead` (the control plane through which the cluster is worked on),
+/// `workers` and `pool_NAME`, and the variables that the playbooks read.
+pub fn inventory(spec: &ClusterSpec, provision: &Provision, survey: &Survey) -> Inventory {
     let mut inventory = Inventory { directory: Some(spec.directory.clone()), ..Inventory::default() };
     let mut groups: IndexMap<String, Group> = IndexMap::new();
-    for name in ["all", "ungrouped", "cluster", "control_plane", "workers"] {
+    for name in ["all", "ungrouped", "cluster", "control_plane", "lead", "workers"] {
         groups.insert(name.to_owned(), Group { name: name.to_owned(), priority: 1, ..Group::default() });
     }
+    let planes = || provision.machines.iter().filter(|m| m.pool == ClusterSpec::CONTROL_PLANE);
+    let lead = planes().find(|m| survey.lead.as_ref().is_none_or(|lead| *lead == m.name));
+    if let (Some(lead), Some(group)) = (lead, groups.get_mut("lead")) {
+        group.hosts.insert(lead.name.clone());
+    }
     for machine in &provision.machines {
-        inventory.hosts.insert(machine.name.clone(), Host { name: machine.name.clone(), vars: raw(host_variables(spec, machine)) });
+        let mut vars = host_variables(spec, machine);
+        // A control plane is its own way to the API: it needs no balancer that works, and an NLB leads no target to itself.
+        let own = lead.is_some_and(|l| l.name == machine.name) || survey.initialised.contains(&machine.name);
+        let addresses = if own {
+            vec![machine.private_address]
+        } else if provision.api_balancer.is_empty() {
+            lead.map(|l| l.private_address).into_iter().collect()
+        } else {
+            provision.api_balancer.clone()
+        };
+        vars.insert("api_addresses".to_owned(), json!(addresses));
+        inventory.hosts.insert(machine.name.clone(), Host { name: machine.name.clone(), vars: raw(vars) });
         let pool_group = format!("pool_{}", machine.pool.replace('-', "_"));
         let role = if machine.pool == "control-plane" { "control_plane" } else { "workers" };
         for group in ["cluster", role, &pool_group] {
@@ -119,14 +137,13 @@ pub fn api_endpoint(spec: &ClusterSpec) -> String {
 fn cluster_variables(spec: &ClusterSpec, provision: &Provision) -> IndexMap<String, serde_json::Value> {
     let Kubernetes { version, containerd, package_repository, image_registry, api_sans, token_ttl } = &spec.kubernetes;
     let versions = crate::spec::image_versions(version);
-    let first = provision.machines.iter().find(|m| m.pool == "control-plane");
-    let api_address = first.map(|m| m.private_address.to_string()).unwrap_or_default();
     let endpoint = api_endpoint(spec);
     let mut sans = vec![endpoint.clone(), "127.0.0.1".to_owned(), "localhost".to_owned()];
     for machine in provision.machines.iter().filter(|m| m.pool == "control-plane") {
         sans.push(machine.private_address.to_string());
         sans.extend(machine.dial_address.clone());
     }
+    sans.extend(provision.api_balancer.iter().map(ToString::to_string));
     sans.extend(api_sans.iter().cloned());
     let mut seen = std::collections::BTreeSet::new();
     sans.retain(|s| seen.insert(s.clone()));
@@ -146,7 +163,6 @@ fn cluster_variables(spec: &ClusterSpec, provision: &Provision) -> IndexMap<Stri
     set("vpc_cidr", json!(spec.network.vpc));
     set("vxlan_port", json!(spec.network.vxlan_port));
     set("api_endpoint", json!(endpoint));
-    set("api_address", json!(api_address));
     set("api_sans", json!(sans));
     set("token_ttl", json!(format!("{}s", token_ttl.as_secs())));
     set("package_repository", json!(repository.unwrap_or(&official)));

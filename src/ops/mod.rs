@@ -5,8 +5,10 @@ pub mod api;
 mod api_services;
 pub mod bootstrap;
 mod cluster;
+pub mod control_planes;
 pub mod embedded;
 mod error;
+pub mod etcd;
 pub mod hosts;
 pub mod kubectl;
 pub mod plan;
@@ -15,6 +17,7 @@ mod provider;
 mod services;
 pub mod ssh;
 pub mod state;
+pub mod survey;
 pub mod verify;
 
 pub use cluster::Cluster;

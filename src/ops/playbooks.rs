@@ -1,12 +1,15 @@
 //! Running playbooks: the shipped ones on a cluster's machines, and people's own on whatever their inventory names.
 
-use super::{Cluster, OpsError, api_services::ApiServices, embedded, hosts, services::ClusterServices};
+use super::{
+    Cluster, OpsError, api_services::ApiServices, control_planes::ControlPlanes, embedded, hosts, services::ClusterServices, survey,
+};
 use crate::{
     engine::{self, LoginDefaults, Network, RunOptions, RunSummary, Services},
     event::Events,
-    infra::Provision,
+    infra::{Machine, Provision},
     inventory::Inventory,
     playbook::{Files, LoadOptions, Playbook, PlaybookSource, load},
+    spec::ClusterSpec,
     template::Templar,
     text::Problems,
 };
@@ -23,15 +26,20 @@ pub struct Hosts {
     pub services: Arc<dyn Services>,
 }
 
-/// The machines of a cluster. `booting`: they may just have been started.
-pub fn cluster_hosts(cluster: &Cluster, provision: &Provision, booting: bool) -> Hosts {
+/// The machines of a cluster. `before`: those that were there when this run began; `booting`: they may just have been started.
+///
+/// # Errors
+/// When it cannot be told which control plane has the cluster, or a second cluster would be made.
+pub async fn cluster_hosts(cluster: &Cluster, provision: &Provision, before: &[Machine], booting: bool) -> Result<Hosts, OpsError> {
     let connector = Arc::new(Network::new(hosts::dialled(&cluster.spec, provision, booting), LoginDefaults::default()));
+    let survey = survey::survey(&cluster.spec, &connector, before, &provision.machines).await?;
+    let others = provision.machines.iter().filter(|m| m.pool == ClusterSpec::CONTROL_PLANE && Some(&m.name) != survey.lead.as_ref());
+    let names = survey.lead.iter().cloned().chain(others.map(|m| m.name.clone()));
     let services = ApiServices {
         services: ClusterServices::new(Arc::clone(&cluster.spec), cluster.state.clone()),
-        connector: Arc::clone(&connector),
-        control_planes: provision.machines.iter().filter(|m| m.pool == "control-plane").map(|m| m.name.clone()).collect(),
+        control_planes: ControlPlanes::new(Arc::clone(&connector), names),
     };
-    Hosts { inventory: hosts::inventory(&cluster.spec, provision), connector, services: Arc::new(services) }
+    Ok(Hosts { inventory: hosts::inventory(&cluster.spec, provision, &survey), connector, services: Arc::new(services) })
 }
 
 /// Reads and checks playbooks; touches no host.
@@ -85,6 +93,6 @@ pub async fn shipped(
     cancel: CancellationToken,
 ) -> Result<RunSummary, OpsError> {
     let provision = cluster.discover().await?;
-    let hosts = cluster_hosts(cluster, &provision, false);
+    let hosts = cluster_hosts(cluster, &provision, &provision.machines, false).await?;
     run(&[shipped_source(path)], &load_options(), hosts, options, events, cancel).await
 }

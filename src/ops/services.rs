@@ -2,11 +2,12 @@
 
 use super::{
     api::{self, Access, ApiError},
+    control_planes::ControlPlanes,
+    etcd,
     state::State,
 };
 use crate::{
     cluster::{self, Desired, NodeIdentity},
-    connection::Connection,
     event::Diff,
     modules::TaskResult,
     spec::ClusterSpec,
@@ -25,7 +26,7 @@ pub struct ClusterServices {
 
 /// One task that needs the API.
 pub struct KubeTask<'a> {
-    /// Which: `config`, `token`, `node`, `rollout`, `spread`, `csr`, `apply`.
+    /// Which: `config`, `token`, `certificates`, `etcd`, `node`, `rollout`, `spread`, `csr`, `apply`.
     pub action: &'a str,
     /// Its arguments, coerced by the module.
     pub args: &'a IndexMap<String, Value>,
@@ -39,9 +40,9 @@ impl ClusterServices {
         Self { spec, state, access: Mutex::new(None) }
     }
 
-    /// Runs one task through the given control plane.
-    pub async fn run(&self, host: &str, control_plane: &Arc<dyn Connection>, task: &KubeTask<'_>) -> TaskResult {
-        let access = match self.access(host, control_plane, task).await {
+    /// Runs one task through the first control plane that works.
+    pub async fn run(&self, control_planes: &ControlPlanes, task: &KubeTask<'_>) -> TaskResult {
+        let access = match self.access(control_planes, task).await {
             Ok(access) => access,
             // In a plan, a cluster that is not there yet is what the plan is about.
             Err(ApiError::NotInitialised { .. }) if task.check => return planned(task),
@@ -50,6 +51,8 @@ impl ClusterServices {
         let result = match task.action {
             "config" => config(&access),
             "token" => self.token(&access, task).await,
+            "certificates" => certificates(&access, task).await,
+            "etcd" => etcd_member(control_planes, task).await,
             "node" => node(&access, task).await,
             "rollout" => rollout(&access, task).await,
             "spread" => spread(&access, task).await,
@@ -60,14 +63,14 @@ impl ClusterServices {
         result.unwrap_or_else(|e| TaskResult::failure(e.to_string()))
     }
 
-    async fn access(&self, host: &str, control_plane: &Arc<dyn Connection>, task: &KubeTask<'_>) -> Result<Access, ApiError> {
+    async fn access(&self, control_planes: &ControlPlanes, task: &KubeTask<'_>) -> Result<Access, ApiError> {
         let mut slot = self.access.lock().await;
         if let Some(access) = slot.as_ref() {
             return Ok(access.clone());
         }
         let name = text(task, "client_name").unwrap_or_else(|| super::OPERATOR.to_owned());
         let group = text(task, "group").unwrap_or_else(|| super::OPERATOR_GROUP.to_owned());
-        let access = api::access(&self.spec, &self.state, host, control_plane, &name, &group).await?;
+        let access = api::access(&self.spec, &self.state, control_planes, &name, &group).await?;
         *slot = Some(access.clone());
         Ok(access)
     }
@@ -85,11 +88,15 @@ impl ClusterServices {
         let mut fields = IndexMap::from([("ca_cert_hashes".to_owned(), Value::from(vec![cluster::ca_hash(&access.credentials.ca)?]))]);
         if task.check {
             fields.insert("token".into(), Value::from(PLANNED_TOKEN));
+            fields.insert("certificate_key".into(), Value::from(PLANNED_TOKEN));
         } else {
             let ttl = text(task, "ttl").and_then(|t| humantime::parse_duration(&t).ok()).unwrap_or(self.spec.kubernetes.token_ttl);
             let token = cluster::create_token(&access.client, ttl, &description).await?;
             fields.insert("token_id".into(), token.id.into());
             fields.insert("token".into(), token.token.expose().as_str().into());
+            if task.args.get("certificate_key").is_some_and(Value::is_true) {
+                fields.insert("certificate_key".into(), cluster::certificate_key().expose().as_str().into());
+            }
         }
         // Made for one join and revoked after it: no lasting change of the cluster.
         Ok(TaskResult { fields, ..TaskResult::ok("join token made") })
@@ -109,7 +116,9 @@ fn planned(task: &KubeTask<'_>) -> TaskResult {
         "token" => IndexMap::from([
             ("ca_cert_hashes".to_owned(), Value::from(vec![UNKNOWN_HASH])),
             ("token".to_owned(), Value::from(PLANNED_TOKEN)),
+            ("certificate_key".to_owned(), Value::from(PLANNED_TOKEN)),
         ]),
+        "etcd" => IndexMap::from([("member".to_owned(), Value::from(false))]),
         _ => IndexMap::new(),
     };
     TaskResult { changed: true, fields, ..TaskResult::ok("once the control plane is initialised") }
@@ -121,8 +130,37 @@ fn config(access: &Access) -> Result<TaskResult, cluster::ClusterError> {
     Ok(TaskResult { fields, ..TaskResult::ok(if access.made { "client certificate made" } else { "client certificate is valid" }) })
 }
 
+async fn certificates(access: &Access, task: &KubeTask<'_>) -> Result<TaskResult, cluster::ClusterError> {
+    let deleted = cluster::delete_uploaded(&access.client, task.check).await?;
+    Ok(TaskResult { changed: deleted > 0, ..TaskResult::ok(format!("{deleted} deleted")) })
+}
+
+async fn etcd_member(control_planes: &ControlPlanes, task: &KubeTask<'_>) -> Result<TaskResult, cluster::ClusterError> {
+    let (name, address) = (text(task, "name").unwrap_or_default(), text(task, "address").unwrap_or_default());
+    let address = address.parse().map_err(|_| cluster::ClusterError::Invalid(format!("`{address}` is not an IPv4 address")))?;
+    let etcd = etcd::client(control_planes).await.map_err(|e| cluster::ClusterError::Invalid(e.to_string()))?;
+    match text(task, "state").as_deref() {
+        Some("room") => {
+            let removed = etcd::make_room(&etcd, &name, address, task.check).await?;
+            Ok(TaskResult { changed: !removed.is_empty(), ..TaskResult::ok(format!("removed: {}", removed.join(", "))) })
+        }
+        Some("voter") if task.check => Ok(TaskResult::ok("a plan does not wait")),
+        Some("voter") => etcd::wait_voter(&etcd, &name, address).await.map(|()| TaskResult::ok("it votes and is well")),
+        _ => {
+            let members = etcd.members().await?;
+            let known = members.iter().any(|m| m.address() == Some(address) && (m.name == name || m.name.is_empty()) && !m.learner);
+            let fields = IndexMap::from([("member".to_owned(), Value::from(known))]);
+            Ok(TaskResult { fields, ..TaskResult::ok(if known { "it is a member" } else { "it is no member" }) })
+        }
+    }
+}
+
 async fn node(access: &Access, task: &KubeTask<'_>) -> Result<TaskResult, cluster::ClusterError> {
     let name = text(task, "name").unwrap_or_default();
+    if text(task, "state").as_deref() == Some("absent") {
+        let deleted = cluster::delete_node(&access.client, &name, task.check).await?;
+        return Ok(TaskResult { changed: deleted, ..TaskResult::ok(if deleted { "deleted" } else { "there is none" }) });
+    }
     let within = Duration::from_secs(number(task, "wait").unwrap_or(0));
     let api: ::kube::Api<k8s_openapi::api::core::v1::Node> = ::kube::Api::all(access.client.clone());
     if task.check && matches!(api.get_opt(&name).await, Ok(None)) {

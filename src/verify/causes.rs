@@ -155,7 +155,7 @@ pub const SIGNATURES: &[Signature] = &[
         id: "ca-pin",
         needles: &["cluster CA found in cluster-info ConfigMap is invalid", "none of the public keys"],
         cause: "the API server that answered has another CA than the pinned one",
-        fix: "check api_address: is it this cluster's API?",
+        fix: "check api_addresses: is it this cluster's API?",
         example: "error execution phase preflight: couldn't validate the identity of the API Server: cluster CA found in cluster-info ConfigMap is invalid: none of the public keys \"sha256:ab\" are pinned",
     },
     Signature {

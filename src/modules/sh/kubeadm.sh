@@ -275,11 +275,22 @@ kw_joined_check() {
 	kw_wait_for_earlier
 	if [ ! -e "$kw_marker" ] && [ ! -e "$kw_k8s/kubewright-init.started" ] && [ -s "$kw_k8s/kubelet.conf" ] && [ -s "$kw_k8s/pki/ca.crt" ]; then
 		kw_out_stdin ca <"$kw_k8s/pki/ca.crt"
+		if kw_is_control_plane; then kw_out control_plane 1; fi
 	fi
+}
+
+kw_is_control_plane() {
+	[ -s "$kw_k8s/admin.conf" ] && [ -s "$kw_k8s/manifests/kube-apiserver.yaml" ] && [ -s "$kw_k8s/manifests/etcd.yaml" ]
 }
 
 kw_join_check() {
 	kw_wait=20
+	if [ -n "$kw_control_plane" ]; then
+		# Whether etcd knows it as a member is asked by whoever says `force`.
+		kw_marker=$kw_k8s/kubewright-join.started
+		if [ -n "$kw_force" ] || [ -e "$kw_marker" ] || [ -e "$kw_k8s/kubewright-init.started" ] || ! kw_is_control_plane; then return 10; fi
+		return 0
+	fi
 	kw_membership
 	[ "$kw_joined" = yes ] || return 10
 }
@@ -287,7 +298,11 @@ kw_join_check() {
 kw_join_apply() {
 	kw_has kubeadm || kw_fail "kubeadm is not installed on this host"
 	if [ -d "${KW_ROOT-}/var/lib/etcd/member" ] && [ ! -e "$kw_k8s/kubewright-init.started" ]; then
-		kw_fail "this host is a control plane with etcd data (/var/lib/etcd/member): it cannot join as a worker before 'kubewright reset'"
+		if [ -z "$kw_control_plane" ]; then
+			kw_fail "this host is a control plane with etcd data (/var/lib/etcd/member): it cannot join as a worker before 'kubewright reset'"
+		elif [ -z "$kw_force" ] && [ ! -e "$kw_marker" ]; then
+			kw_fail "this host has etcd data (/var/lib/etcd/member) of a cluster that it is no finished control plane of: take it off with 'kubewright reset'"
+		fi
 	fi
 	kw_wait_for_earlier
 	if [ -e "$kw_marker" ] || [ -e "$kw_k8s/kubelet.conf" ] || [ -e "$kw_k8s/bootstrap-kubelet.conf" ] || [ -e "$kw_k8s/pki/ca.crt" ]; then kw_clean; fi
@@ -297,6 +312,20 @@ kw_join_apply() {
 	kw_watched kubeadm join --config "$KW_BLOBS/$kw_config" ${kw_ignore:+"--ignore-preflight-errors=$kw_ignore"}
 	sync "$kw_k8s" 2>/dev/null || sync
 	rm -f -- "$kw_marker"
+}
+
+kw_upload_check() { return 10; }
+
+# kubeadm prints the key: its output stays in a file that nobody else can read, and goes at once.
+kw_upload_apply() {
+	kw_log=${KW_ROOT-}/run/kubewright-upload.log
+	rm -f -- "$kw_log"
+	(umask 077 && : >"$kw_log")
+	kw_rc=0
+	timeout 120 kubeadm init phase upload-certs --upload-certs --config "$KW_BLOBS/$kw_config" >"$kw_log" 2>&1 </dev/null || kw_rc=$?
+	kw_err=$(grep -iE 'error|failed' "$kw_log" | tail -n 3 | sed 's/[0-9a-f]\{64\}/[key]/g' | kw_mask) || kw_err=''
+	rm -f -- "$kw_log"
+	[ "$kw_rc" = 0 ] || kw_fail "kubeadm cannot upload the certificates: ${kw_err:-exit code $kw_rc}"
 }
 
 kw_reset_check() {
