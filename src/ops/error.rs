@@ -68,9 +68,8 @@ impl OpsError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Infra(InfraError::Missing { hint, .. }) => hint,
+            Self::Infra(InfraError::Missing { hint, .. }) | Self::Refused { hint, .. } => hint,
             Self::Infra(InfraError::Failed { hint, .. }) => return hint.clone(),
-            Self::Refused { hint, .. } => hint,
             Self::NoCluster(_) => "make it: kubewright bootstrap -i INVENTORY",
             Self::Protected(_) => "set `protected: false` in its cluster.yaml first",
             Self::Connection(error) | Self::Session(SessionError::Connection(error)) => connection_hint(error),
