@@ -1,6 +1,7 @@
 //! Names of filters, tests and lookups that do not exist, found before anything runs.
 
 use super::undefined::short_name;
+use super::visit::{Visitor, walk_args, walk_expr};
 use super::{Kind, TemplateIssue, checks};
 use crate::text::nearest;
 use minijinja::machinery::ast::{Call, CallArg, Expr, Stmt};
@@ -87,121 +88,32 @@ impl<'f> Checker<'f> {
         let Some(name) = name.as_const().and_then(|v| v.as_str().map(str::to_owned)) else { return };
         if short_name(filter) == "map" { self.filter(&name, line) } else { self.test(&name, line) }
     }
+}
 
+impl Visitor for Checker<'_> {
     fn expr(&mut self, expr: &Expr<'_>) {
         let line = expr.span().start_line;
         match expr {
-            Expr::Var(_) | Expr::Const(_) => {}
-            Expr::GetAttr(x) => self.expr(&x.expr),
-            Expr::GetItem(x) => {
-                self.expr(&x.expr);
-                self.expr(&x.subscript_expr);
-            }
-            Expr::Slice(x) => {
-                self.expr(&x.expr);
-                [&x.start, &x.stop, &x.step].into_iter().flatten().for_each(|e| self.expr(e));
-            }
-            Expr::UnaryOp(x) => self.expr(&x.expr),
-            Expr::BinOp(x) => {
-                self.expr(&x.left);
-                self.expr(&x.right);
-            }
-            Expr::Compare(x) => {
-                self.expr(&x.expr);
-                x.ops.iter().for_each(|o| self.expr(&o.expr));
-            }
-            Expr::IfExpr(x) => {
-                self.expr(&x.test_expr);
-                self.expr(&x.true_expr);
-                x.false_expr.iter().for_each(|e| self.expr(e));
-            }
             Expr::Filter(x) => {
-                x.expr.iter().for_each(|e| self.expr(e));
                 self.filter(x.name, line);
                 self.named(x.name, &x.args, line);
-                self.args(&x.args);
             }
-            Expr::Test(x) => {
-                self.expr(&x.expr);
-                self.test(x.name, line);
-                self.args(&x.args);
-            }
-            Expr::Call(x) => self.call(x, line),
-            Expr::List(x) => x.items.iter().for_each(|e| self.expr(e)),
-            Expr::Tuple(x) => x.items.iter().for_each(|e| self.expr(e)),
-            Expr::Map(x) => x.keys.iter().chain(&x.values).for_each(|e| self.expr(e)),
+            Expr::Test(x) => self.test(x.name, line),
+            _ => {}
         }
+        walk_expr(self, expr);
     }
 
-    fn call(&mut self, call: &Call<'_>, line: u16) {
+    fn call(&mut self, call: &Call<'_>) {
         match (&call.expr, call.args.first()) {
             (Expr::Var(v), Some(CallArg::Pos(plugin))) if matches!(v.id, "lookup" | "query" | "q") => {
                 let plugin = plugin.as_const().and_then(|v| v.as_str().map(str::to_owned));
                 if let Some(plugin) = plugin.filter(|p| !LOOKUPS.contains(&short_name(p))) {
-                    self.unknown("lookup", &plugin, line, LOOKUPS);
+                    self.unknown("lookup", &plugin, call.expr.span().start_line, LOOKUPS);
                 }
             }
             (other, _) => self.expr(other),
         }
-        self.args(&call.args);
-    }
-
-    fn args(&mut self, args: &[CallArg<'_>]) {
-        for arg in args {
-            match arg {
-                CallArg::Pos(e) | CallArg::Kwarg(_, e) | CallArg::PosSplat(e) | CallArg::KwargSplat(e) => self.expr(e),
-            }
-        }
-    }
-
-    fn body(&mut self, body: &[Stmt<'_>]) {
-        for s in body {
-            self.stmt(s);
-        }
-    }
-
-    fn stmt(&mut self, stmt: &Stmt<'_>) {
-        match stmt {
-            Stmt::Template(x) => self.body(&x.children),
-            Stmt::EmitExpr(x) => self.expr(&x.expr),
-            Stmt::EmitRaw(_) | Stmt::Continue(_) | Stmt::Break(_) | Stmt::Import(_) | Stmt::FromImport(_) => {}
-            Stmt::ForLoop(x) => {
-                self.expr(&x.iter);
-                x.filter_expr.iter().for_each(|e| self.expr(e));
-                self.body(&x.body);
-                self.body(&x.else_body);
-            }
-            Stmt::IfCond(x) => {
-                self.expr(&x.expr);
-                self.body(&x.true_body);
-                self.body(&x.false_body);
-            }
-            Stmt::WithBlock(x) => {
-                x.assignments.iter().for_each(|(_, e)| self.expr(e));
-                self.body(&x.body);
-            }
-            Stmt::Set(x) => self.expr(&x.expr),
-            Stmt::SetBlock(x) => {
-                x.filter.iter().for_each(|e| self.expr(e));
-                self.body(&x.body);
-            }
-            Stmt::AutoEscape(x) => self.body(&x.body),
-            Stmt::FilterBlock(x) => {
-                self.expr(&x.filter);
-                self.body(&x.body);
-            }
-            Stmt::Block(x) => self.body(&x.body),
-            Stmt::Extends(x) => self.expr(&x.name),
-            Stmt::Include(x) => self.expr(&x.name),
-            Stmt::Macro(x) => {
-                x.defaults.iter().for_each(|e| self.expr(e));
-                self.body(&x.body);
-            }
-            Stmt::CallBlock(x) => {
-                self.call(&x.call, x.call.span().start_line);
-                self.body(&x.macro_decl.body);
-            }
-            Stmt::Do(x) => self.call(&x.call, x.call.span().start_line),
-        }
+        walk_args(self, &call.args);
     }
 }

@@ -1,5 +1,6 @@
 //! Free variables: the names a text takes from outside. The engine ends a batch where it needs one that is not known yet.
 
+use super::visit::{Visitor, walk_args, walk_body, walk_expr, walk_stmt};
 use minijinja::machinery::ast::{Call, CallArg, Expr, Stmt};
 use std::collections::BTreeSet;
 
@@ -118,63 +119,6 @@ impl Finder {
         true
     }
 
-    fn expr(&mut self, expr: &Expr<'_>) {
-        match expr {
-            Expr::Var(v) => self.name(v.id),
-            Expr::Const(_) => {}
-            Expr::GetAttr(x) => {
-                if !self.fact(&x.expr, Some(x.name)) {
-                    self.expr(&x.expr);
-                }
-            }
-            Expr::GetItem(x) => {
-                let key = x.subscript_expr.as_const();
-                if !self.fact(&x.expr, key.as_ref().and_then(|k| k.as_str())) {
-                    self.expr(&x.expr);
-                    self.expr(&x.subscript_expr);
-                }
-            }
-            Expr::Slice(x) => {
-                self.expr(&x.expr);
-                [&x.start, &x.stop, &x.step].into_iter().flatten().for_each(|e| self.expr(e));
-            }
-            Expr::UnaryOp(x) => self.expr(&x.expr),
-            Expr::BinOp(x) => {
-                self.expr(&x.left);
-                self.expr(&x.right);
-            }
-            Expr::Compare(x) => {
-                self.expr(&x.expr);
-                x.ops.iter().for_each(|o| self.expr(&o.expr));
-            }
-            Expr::IfExpr(x) => {
-                self.expr(&x.test_expr);
-                self.expr(&x.true_expr);
-                x.false_expr.iter().for_each(|e| self.expr(e));
-            }
-            Expr::Filter(x) => {
-                x.expr.iter().for_each(|e| self.expr(e));
-                self.args(&x.args);
-            }
-            Expr::Test(x) => {
-                self.expr(&x.expr);
-                self.args(&x.args);
-            }
-            Expr::Call(x) => self.call(x),
-            Expr::List(x) => x.items.iter().for_each(|e| self.expr(e)),
-            Expr::Tuple(x) => x.items.iter().for_each(|e| self.expr(e)),
-            Expr::Map(x) => x.keys.iter().chain(&x.values).for_each(|e| self.expr(e)),
-        }
-    }
-
-    fn call(&mut self, call: &Call<'_>) {
-        match &call.expr {
-            Expr::Var(v) if matches!(v.id, "lookup" | "query" | "q") => self.lookup(&call.args),
-            other => self.expr(other),
-        }
-        self.args(&call.args);
-    }
-
     fn lookup(&mut self, args: &[CallArg<'_>]) {
         let constant = |arg: Option<&CallArg<'_>>| match arg {
             Some(CallArg::Pos(e)) => e.as_const().and_then(|v| v.as_str().map(str::to_owned)),
@@ -186,63 +130,74 @@ impl Finder {
             (plugin, _) => self.found.unknown |= !SELF_CONTAINED.contains(&plugin),
         }
     }
+}
 
-    fn args(&mut self, args: &[CallArg<'_>]) {
-        for arg in args {
-            match arg {
-                CallArg::Pos(e) | CallArg::Kwarg(_, e) | CallArg::PosSplat(e) | CallArg::KwargSplat(e) => self.expr(e),
+impl Visitor for Finder {
+    fn expr(&mut self, expr: &Expr<'_>) {
+        let key;
+        let seen = match expr {
+            Expr::Var(v) => {
+                self.name(v.id);
+                true
             }
+            Expr::GetAttr(x) => self.fact(&x.expr, Some(x.name)),
+            Expr::GetItem(x) => {
+                key = x.subscript_expr.as_const();
+                self.fact(&x.expr, key.as_ref().and_then(|k| k.as_str()))
+            }
+            _ => false,
+        };
+        if !seen {
+            walk_expr(self, expr);
         }
     }
 
-    fn body(&mut self, body: &[Stmt<'_>]) {
-        for s in body {
-            self.stmt(s);
+    fn call(&mut self, call: &Call<'_>) {
+        match &call.expr {
+            Expr::Var(v) if matches!(v.id, "lookup" | "query" | "q") => self.lookup(&call.args),
+            other => self.expr(other),
         }
+        walk_args(self, &call.args);
     }
 
     fn stmt(&mut self, stmt: &Stmt<'_>) {
         match stmt {
-            Stmt::Template(x) => self.body(&x.children),
-            Stmt::EmitExpr(x) => self.expr(&x.expr),
-            Stmt::EmitRaw(_) | Stmt::Continue(_) | Stmt::Break(_) => {}
             Stmt::ForLoop(x) => {
                 self.expr(&x.iter);
                 self.scoped(|me| {
                     me.bind(&x.target);
                     x.filter_expr.iter().for_each(|e| me.expr(e));
-                    me.body(&x.body);
+                    walk_body(me, &x.body);
                 });
-                self.scoped(|me| me.body(&x.else_body));
+                self.scoped(|me| walk_body(me, &x.else_body));
             }
             Stmt::IfCond(x) => {
                 // What one branch sets may be read after it, when the other ran: both are only possible definitions.
                 self.expr(&x.expr);
-                self.scoped(|me| me.body(&x.true_body));
-                self.scoped(|me| me.body(&x.false_body));
+                self.scoped(|me| walk_body(me, &x.true_body));
+                self.scoped(|me| walk_body(me, &x.false_body));
             }
             Stmt::WithBlock(x) => self.scoped(|me| {
                 for (target, value) in &x.assignments {
                     me.expr(value);
                     me.bind(target);
                 }
-                me.body(&x.body);
+                walk_body(me, &x.body);
             }),
             Stmt::Set(x) => {
                 self.expr(&x.expr);
                 self.bind(&x.target);
             }
             Stmt::SetBlock(x) => {
-                self.scoped(|me| me.body(&x.body));
+                self.scoped(|me| walk_body(me, &x.body));
                 x.filter.iter().for_each(|e| self.expr(e));
                 self.bind(&x.target);
             }
-            Stmt::AutoEscape(x) => self.body(&x.body),
             Stmt::FilterBlock(x) => {
                 self.expr(&x.filter);
-                self.scoped(|me| me.body(&x.body));
+                self.scoped(|me| walk_body(me, &x.body));
             }
-            Stmt::Block(x) => self.scoped(|me| me.body(&x.body)),
+            Stmt::Block(x) => self.scoped(|me| walk_body(me, &x.body)),
             Stmt::Import(x) => {
                 self.found.unknown = true;
                 self.expr(&x.expr);
@@ -268,17 +223,23 @@ impl Finder {
                 x.defaults.iter().for_each(|e| self.expr(e));
                 self.scoped(|me| {
                     x.args.iter().for_each(|e| me.bind(e));
-                    me.body(&x.body);
+                    walk_body(me, &x.body);
                 });
             }
             Stmt::CallBlock(x) => {
                 self.call(&x.call);
                 self.scoped(|me| {
                     x.macro_decl.args.iter().for_each(|e| me.bind(e));
-                    me.body(&x.macro_decl.body);
+                    walk_body(me, &x.macro_decl.body);
                 });
             }
-            Stmt::Do(x) => self.call(&x.call),
+            Stmt::Template(_)
+            | Stmt::EmitExpr(_)
+            | Stmt::EmitRaw(_)
+            | Stmt::Continue(_)
+            | Stmt::Break(_)
+            | Stmt::AutoEscape(_)
+            | Stmt::Do(_) => walk_stmt(self, stmt),
         }
     }
 }

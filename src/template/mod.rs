@@ -28,6 +28,7 @@ mod tests;
 mod undefined;
 mod value;
 mod version;
+mod visit;
 mod yaml_out;
 
 pub use error::{Kind, TemplateError, TemplateIssue};
