@@ -12,7 +12,7 @@ use std::{
 };
 
 /// Runs `work` while every command line on this machine is looked at; those inside the lab's containers are among them.
-/// Fails if one holds a secret. A process must live a few hundredths of a second to be seen.
+/// Fails if one holds a secret. A process must live a quarter of a second to be seen, as kubeadm does.
 pub fn watching_command_lines<T>(work: impl FnOnce() -> T) -> T {
     let done = AtomicBool::new(false);
     let (result, (looked_at, found)) = thread::scope(|scope| {
@@ -27,7 +27,7 @@ pub fn watching_command_lines<T>(work: impl FnOnce() -> T) -> T {
                         found.insert(line);
                     }
                 }
-                thread::sleep(Duration::from_millis(20));
+                thread::sleep(Duration::from_millis(250));
             }
             (looked_at, found)
         });
