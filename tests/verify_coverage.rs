@@ -1,6 +1,6 @@
 //! docs/verify-coverage.md: how each check was seen red. Generated, and refused when a check has no fault.
 
-#[path = "lab/mutations/table.rs"]
+#[path = "lab/mutations/table/mod.rs"]
 mod table;
 
 use kubewright::verify::registry;
@@ -18,7 +18,7 @@ fn page() -> String {
     let real = all.iter().filter(|c| faults.get(c.id).is_some_and(|f| f.0 == How::Real)).count();
     let mut out = String::from(
         "# How every check was seen red\n\nGenerated; `UPDATE_DOCS=1 cargo test --test verify_coverage` writes it anew.\n\n\
-         Every check turns red in `src/verify/tests.rs`, by substituted input on what was recorded from a real cluster; there, no other check may turn red with it. \
+         Every check turns red in `src/verify/tests/faults.rs`, by substituted input on what was recorded from a real cluster; there, no other check may turn red with it. \
          Besides, most are seen red on the lab (tests/lab/mutations): *real fault* is what happens in the field; *substituted input* replaces what the check reads in one node, \
          because nodes of the lab share a kernel (clock, memory, modules, disk); *recorded input* was seen red by the first kind alone.\n\n",
     );
@@ -28,8 +28,8 @@ fn page() -> String {
         let (how, place) = match faults.get(check.id) {
             Some((How::Real, node, batch)) => ("real fault", format!("{node}: {batch}")),
             Some((How::Substituted, node, batch)) => ("substituted input", format!("{node}: {batch}")),
-            None if check.id.starts_with("cloud-") => ("provider fake", "src/verify/tests.rs".to_owned()),
-            None => ("recorded input", "src/verify/tests.rs".to_owned()),
+            None if check.id.starts_with("cloud-") => ("provider fake", "src/verify/tests/faults.rs".to_owned()),
+            None => ("recorded input", "src/verify/tests/faults.rs".to_owned()),
         };
         let _ = writeln!(out, "| {} | {:?} | {how} | {place} |", check.id, check.severity);
     }

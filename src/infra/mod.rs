@@ -97,6 +97,31 @@ pub struct Provision {
     pub variables: indexmap::IndexMap<String, serde_json::Value>,
 }
 
+/// What a provider says of one machine's health, beside the plan. Plain data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MachineHealth {
+    /// Node name.
+    pub machine: String,
+    /// What it is about.
+    pub aspect: Aspect,
+    /// In the provider's words.
+    pub observed: String,
+    /// Whether it is as it should be; `None`: the provider does not know (yet).
+    pub fine: Option<bool>,
+}
+
+/// What [`MachineHealth`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Aspect {
+    /// It runs, and the provider's own status checks pass.
+    Status,
+    /// The metadata service demands tokens (IMDSv2) and answers no pod.
+    Metadata,
+    /// Its volumes are encrypted.
+    Encryption,
+}
+
 /// Why a provider could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum InfraError {
@@ -157,6 +182,11 @@ pub trait Provider: Send + Sync {
     }
     /// What exists, by label or tag. Reads only. Empty `machines`: there is no such cluster.
     async fn discover(&self, spec: &ClusterSpec) -> Result<Provision, InfraError>;
+    /// What the provider says of the machines' health. Reads only. What it knows nothing about is missing.
+    async fn health(&self, spec: &ClusterSpec) -> Result<Vec<MachineHealth>, InfraError> {
+        let _ = spec;
+        Ok(Vec::new())
+    }
     /// Deletes everything of this cluster and nothing else. Returns what was deleted.
     async fn destroy(&self, spec: &ClusterSpec, events: &Events) -> Result<Vec<Change>, InfraError>;
 }

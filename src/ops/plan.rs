@@ -19,6 +19,8 @@ pub struct Plan {
     pub hosts: Vec<HostChange>,
     /// Some hosts could not be looked at.
     pub failed: bool,
+    /// Where that was: the task and what it said.
+    pub unseen: Vec<HostChange>,
 }
 
 /// One task that would change something.
@@ -74,21 +76,34 @@ pub async fn on_hosts(
     };
     // Whoever watches sees what the plan sees.
     let copy = async {
-        let mut changes = Vec::new();
+        let (mut changes, mut unseen) = (Vec::new(), Vec::new());
         while let Some(event) = seen.recv().await {
             changes.extend(change(&event));
+            unseen.extend(failure(&event));
             events.emit(event.kind);
         }
-        changes
+        (changes, unseen)
     };
-    let (summary, hosts) = tokio::join!(work, copy);
-    Ok(Plan { infra: Vec::new(), about: Vec::new(), hosts, failed: !summary?.is_ok() })
+    let (summary, (hosts, unseen)) = tokio::join!(work, copy);
+    Ok(Plan { infra: Vec::new(), about: Vec::new(), hosts, failed: !summary?.is_ok(), unseen })
 }
 
 fn change(event: &Event) -> Option<HostChange> {
     match &event.kind {
         Kind::TaskFinished { host, name, status: Status::Changed, message, .. } => {
             Some(HostChange { host: host.clone(), task: name.clone(), message: message.clone() })
+        }
+        _ => None,
+    }
+}
+
+fn failure(event: &Event) -> Option<HostChange> {
+    match &event.kind {
+        Kind::TaskFinished { host, name, status: Status::Failed | Status::Unreachable, message, .. } => {
+            Some(HostChange { host: host.clone(), task: name.clone(), message: message.clone() })
+        }
+        Kind::HostLost { host, reason } => {
+            Some(HostChange { host: host.clone(), task: "connecting".to_owned(), message: Some(reason.clone()) })
         }
         _ => None,
     }

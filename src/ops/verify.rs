@@ -5,9 +5,10 @@ use crate::{
     event::Events,
     infra::{Machine, Provision},
     spec::Provider,
-    verify::{Drift, HostInput, Input, Report, Selection, Settings, over, verify},
+    verify::{Drift, HostInput, Input, Report, Selection, Settings, over, registry, verify},
 };
 use futures::{FutureExt as _, future::join_all};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// How to look.
@@ -18,6 +19,9 @@ pub struct Options {
     /// Write nothing, not even probe pods.
     pub read_only: bool,
 }
+
+/// For one machine's connection: a healthy one takes well below a second.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Looks at the cluster as it is.
 pub async fn run(cluster: &Cluster, options: &Options, events: &Events) -> Result<Report, OpsError> {
@@ -30,16 +34,32 @@ pub async fn run_on(cluster: &Cluster, provision: &Provision, options: &Options,
     let connector = cluster.connector(provision);
     let root = cluster.spec.access.user == "root";
     let reach = async |machine: &Machine| {
-        let access = connector.connect(&machine.name).await;
+        let access = tokio::time::timeout(PATIENCE, connector.connect(&machine.name)).await;
+        let late = || format!("no connection within {} s: is it running, is the way free?", PATIENCE.as_secs());
         HostInput {
             name: super::hosts::node_name(&cluster.spec, machine),
             pool: machine.pool.clone(),
             address: machine.private_address.to_string(),
-            access: access.map(|connection| over(connection, !root)).map_err(|e| e.to_string()),
+            access: match access {
+                Ok(access) => access.map(|connection| over(connection, !root)).map_err(|e| e.to_string()),
+                Err(_) => Err(late()),
+            },
+            dial: machine.jump.is_none().then(|| machine.dial_address.clone().map(|a| (a, machine.ssh_port))).flatten(),
         }
     };
-    let (hosts, api) = tokio::join!(join_all(provision.machines.iter().map(reach)), cluster.api(provision, &connector));
-    let mut settings = Settings { selection: options.selection.clone(), read_only: options.read_only, ..Settings::of(&cluster.spec) };
+    let api = async {
+        match tokio::time::timeout(PATIENCE, cluster.api(provision, &connector)).await {
+            Ok(api) => api.map_err(|e| e.to_string()),
+            Err(_) => Err(format!("no connection to the first control plane within {} s", PATIENCE.as_secs())),
+        }
+    };
+    let (hosts, api) = tokio::join!(join_all(provision.machines.iter().map(reach)), api);
+    let mut settings = Settings {
+        selection: options.selection.clone(),
+        read_only: options.read_only,
+        api_name: Some(super::hosts::api_endpoint(&cluster.spec)),
+        ..Settings::of(&cluster.spec)
+    };
     if let (Provider::Lab(_), Ok((_, connection))) = (&cluster.spec.provider, cluster.control_plane(provision, &connector).await) {
         // What a lab can reach of the world depends on where it runs: the place that its own packages come from, surely.
         let sources = "cat /etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list 2>/dev/null";
@@ -50,21 +70,30 @@ pub async fn run_on(cluster: &Cluster, provision: &Provision, options: &Options,
             settings.external_name = name;
         }
     }
+    // What nobody selected is not looked at.
+    let wanted = |prefix: &str| registry().any(|c| c.id.starts_with(prefix) && options.selection.has(c));
+    // Who cannot be reached is said already; no need to try again.
+    let reached: Vec<&str> =
+        provision.machines.iter().zip(&hosts).filter(|(_, h)| h.access.is_ok()).map(|(m, _)| m.name.as_str()).collect();
+    let limit = reached.join(",");
     let drift = async {
         // One quiet run in check mode: what bootstrap would change on hosts is drift.
         let quiet = Events::none();
-        let look = Box::pin(plan::on_hosts(cluster, provision, None, &quiet, CancellationToken::new()));
+        let look = Box::pin(plan::on_hosts(cluster, provision, Some(&limit), &quiet, CancellationToken::new()));
         let plan = look.await.map_err(|e| e.to_string())?;
-        let drift = |c: plan::HostChange| Drift { host: c.host, what: c.task, diff: c.message.unwrap_or_default() };
-        Ok(plan.hosts.into_iter().map(drift).collect())
+        let drift = |unseen| move |c: plan::HostChange| Drift { host: c.host, what: c.task, diff: c.message.unwrap_or_default(), unseen };
+        Ok(plan.hosts.into_iter().map(drift(false)).chain(plan.unseen.into_iter().map(drift(true))).collect())
     };
+    let provided = !matches!(cluster.spec.provider, Provider::Static(_));
+    let health = async { cluster.provider.health(&cluster.spec).await.map_err(|e| e.to_string()) };
     let cloud = async { cluster.provider.plan(&cluster.spec).await.map_err(|e| e.to_string()) };
     let input = Input {
         spec: &cluster.spec,
         hosts,
-        client: api.map(|a| a.client).map_err(|e| e.to_string()),
-        drift: Some(drift.boxed()),
-        cloud: Some(cloud.boxed()),
+        client: api.map(|a| a.client),
+        drift: wanted("machine-drift").then(|| drift.boxed()),
+        cloud: (provided && wanted("cloud-")).then(|| cloud.boxed()),
+        health: (provided && wanted("cloud-")).then(|| health.boxed()),
         registry: cluster.spec.kubernetes.image_registry.clone().or_else(|| provision.image_registry.clone()),
         settings,
     };

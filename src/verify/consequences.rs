@@ -70,6 +70,8 @@ const RULES: &[Rule] = &[
         near: true,
     },
     Rule { cause: "network-vxlan-port", effects: &["network-pod-udp", "network-pod-tcp", "network-pod-mtu"], near: true },
+    Rule { cause: "network-checksum", effects: &["network-pod-udp"], near: true },
+    Rule { cause: "network-checksum", effects: &OVERLAY, near: true },
     Rule { cause: "network-pod-udp", effects: &OVERLAY, near: true },
     Rule { cause: "network-pod-mtu", effects: &["network-pod-tcp", "network-throughput"], near: true },
     Rule {

@@ -37,10 +37,10 @@ impl Seen {
     }
 }
 
-/// Looks at one host.
-pub(super) async fn look(access: &dyn Access, deadline: Duration) -> Result<Seen, String> {
+/// Looks at one host. `names`: what it must be able to resolve.
+pub(super) async fn look(access: &dyn Access, names: &[String], deadline: Duration) -> Result<Seen, String> {
     let nonce = format!("{:016x}", rand::random::<u64>());
-    let program = Sh::fill("KW_NONCE={}\n", &[&nonce]).then(&Sh::literal(PROGRAM));
+    let program = Sh::fill("KW_NONCE={} KW_NAMES={}\n", &[&nonce, &names.join(" ")]).then(&Sh::literal(PROGRAM));
     let (begun, clock) = (Instant::now(), SystemTime::now());
     let text = match tokio::time::timeout(deadline, access.read(&program)).await {
         Ok(text) => text?,

@@ -13,6 +13,7 @@ mod compare;
 mod consequences;
 mod finding;
 mod host;
+mod outside;
 mod plan;
 mod probe;
 mod registry;

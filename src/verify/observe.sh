@@ -49,8 +49,15 @@ s pod-logs; find /var/log/pods -type f -size +100M 2>/dev/null | head
 s proxy-nft; nft list tables 2>/dev/null; nft list table ip kube-proxy 2>/dev/null | wc -l
 s proxy-iptables; iptables-save -t nat 2>/dev/null | grep -c KUBE-SVC
 s resolv; cat /etc/resolv.conf
+s names; for n in $KW_NAMES; do a=$(timeout 3 getent ahostsv4 "$n" 2>/dev/null | head -n1); echo "$n ${a%% *}"; done
 s manifests; for f in /etc/kubernetes/manifests/*.yaml; do [ -f "$f" ] && sha256sum "$f"; done
 s apiserver; cat /etc/kubernetes/manifests/kube-apiserver.yaml 2>/dev/null
+s etcd-members
+# By the process, whose control group is named after its container: etcdctl is in etcd's own image.
+if p=$(pgrep -ox etcd) && c=$(grep -om1 'cri-containerd-[0-9a-f]*' "/proc/$p/cgroup"); then
+  timeout 5 ctr -n k8s.io tasks exec --exec-id "kubewright-$N" "${c##*-}" etcdctl --endpoints=https://127.0.0.1:2379 --cacert=/etc/kubernetes/pki/etcd/ca.crt \
+    --cert=/etc/kubernetes/pki/etcd/healthcheck-client.crt --key=/etc/kubernetes/pki/etcd/healthcheck-client.key member list 2>/dev/null
+fi
 s leftovers; ls -d /var/lib/etcd/member /etc/kubernetes/admin.conf /etc/kubernetes/super-admin.conf 2>/dev/null
 s modes; stat -c '%a %U %n' /etc/kubernetes/*.conf /etc/kubernetes/pki/*.key /etc/kubernetes/pki/etcd/*.key /var/lib/kubelet/pki/*.pem /var/lib/kubelet/pki/*.key 2>/dev/null
 s certificates

@@ -50,12 +50,14 @@ pub(super) fn questions(site: &Site<'_>, pods: &BTreeMap<String, String>, servic
         };
         for j in peers(i, names.len(), &control_planes) {
             let (peer, pod) = (names[j], &pods[names[j]]);
-            ask(format!("tcp:{peer}"), "tcp", format!("{pod}:8082"), 65536, 0, 2000);
+            ask(format!("tcp:{peer}"), "tcp", format!("{pod}:8082"), 64, 0, 2000);
+            ask(format!("tcp-mtu:{peer}"), "tcp", format!("{pod}:8082"), 65536, 0, 2000);
             ask(format!("udp:{peer}"), "udp", format!("{pod}:8081"), 64, 4, 1600);
             ask(format!("mtu:{peer}"), "udp", format!("{pod}:8081"), -1, 3, 1500);
             let to = address(peer);
             ask(format!("nodeport:{peer}"), "http", format!("http://{to}:{}/", services.node_port), 0, 0, 1500);
             ask(format!("kubelet:{peer}"), "connect", format!("{to}:10250"), 0, 0, 1500);
+            ask(format!("ssh:{peer}"), "connect", format!("{to}:22"), 0, 0, 1200);
         }
         ask(format!("nodeport:{node}"), "http", format!("http://{}:{}/", address(node), services.node_port), 0, 0, 1500);
         ask("vip".into(), "http", format!("http://{}/", services.vip), 0, 6, 2000);
@@ -68,6 +70,7 @@ pub(super) fn questions(site: &Site<'_>, pods: &BTreeMap<String, String>, servic
             ask(format!("api:{control_plane}"), "connect", format!("{to}:6443"), 0, 0, 2000);
             if control_plane != *node {
                 ask(format!("etcd:{control_plane}"), "connect", format!("{to}:2379"), 0, 0, 1200);
+                ask(format!("etcd-peer:{control_plane}"), "connect", format!("{to}:2380"), 0, 0, 1200);
             }
         }
         first.extend(site.dns_pods.iter().map(|pod| Ask {

@@ -86,7 +86,19 @@ pub(super) struct Probed {
     pub(super) answers: BTreeMap<String, Vec<Answer>>,
     /// UDP pairs that failed although the request arrived: the way back is broken.
     pub(super) request_arrived: Vec<(String, String)>,
+    /// What reached each node's pod with a wrong checksum.
+    pub(super) bad_checksums: BTreeMap<String, BadChecksums>,
     pub(super) elapsed: Duration,
+}
+
+/// Packets that a probe pod's kernel threw away because their checksum was wrong, since the pod began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(super) struct BadChecksums {
+    #[serde(rename = "udp_bad_checksum")]
+    pub(super) datagrams: u64,
+    #[serde(rename = "tcp_bad_checksum")]
+    pub(super) segments: u64,
 }
 
 /// What probing needs to know.
@@ -137,10 +149,12 @@ async fn run(site: &Site<'_>, namespace: &str, probed: &mut Probed) -> Result<()
     let services = services?;
     let begun = Instant::now();
     wait_for_pods(site, namespace, probed).await?;
+    awake(site, probed).await;
     tracing::debug!(elapsed = ?begun.elapsed(), silent = ?probed.silent, "probe pods run");
     let questions = plan::questions(site, &probed.pods, &services);
     ask_all(site, namespace, &questions, probed).await;
     who_heard(site, namespace, probed).await;
+    counters(site, namespace, probed).await;
     Ok(())
 }
 
@@ -249,6 +263,22 @@ async fn wait_for_pods(site: &Site<'_>, namespace: &str, probed: &mut Probed) ->
     }
 }
 
+/// A container that runs may not listen yet: until each one does, so that its peers do not find it closed. Who stays silent
+/// says so when it is asked.
+async fn awake(site: &Site<'_>, probed: &Probed) {
+    let each = site.nodes.iter().filter_map(|(node, _, access)| Some((probed.pods.get(node)?, access.as_ref()?)));
+    let waits = each.map(|(address, access)| async move {
+        let knock = async || {
+            let stream = access.stream(address, 8080).await.ok()?;
+            over_stream(stream, address, "GET", "/", Vec::new()).await.ok()
+        };
+        while knock().await.is_none() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    let _ = tokio::time::timeout(Duration::from_secs(5), futures::future::join_all(waits)).await;
+}
+
 fn running(pod: &Pod) -> Result<String, String> {
     let status = pod.status.clone().unwrap_or_default();
     let containers = status.container_statuses.unwrap_or_default();
@@ -310,6 +340,15 @@ async fn who_heard(site: &Site<'_>, namespace: &str, probed: &mut Probed) {
     }
 }
 
+async fn counters(site: &Site<'_>, namespace: &str, probed: &mut Probed) {
+    let ask = probed.pods.iter().filter(|(node, _)| probed.answers.contains_key(*node)).map(|(node, address)| async move {
+        let text = request(site, namespace, node, address, "GET", "/counters", Vec::new()).await.ok()?;
+        Some((node.clone(), serde_json::from_slice(&text).ok()?))
+    });
+    let counted = futures::future::join_all(ask).await;
+    probed.bad_checksums.extend(counted.into_iter().flatten());
+}
+
 async fn request(
     site: &Site<'_>,
     namespace: &str,
@@ -324,7 +363,7 @@ async fn request(
     if let Some(access) = access {
         let direct = async {
             let stream = access.stream(address, 8080).await.map_err(|e| e.to_string())?;
-            over_stream(stream, address, method, path, body.clone()).await
+            over_stream(stream, address, method, path, body.clone()).await.and_then(successful)
         };
         let begun = Instant::now();
         let answer = tokio::time::timeout(Duration::from_secs(8), direct).await;
@@ -347,7 +386,13 @@ async fn request(
 }
 
 /// One HTTP request over a stream that is not used again.
-pub(super) async fn over_stream(stream: Box<dyn Stream>, host: &str, method: &str, path: &str, body: Vec<u8>) -> Result<Vec<u8>, String> {
+pub(super) async fn over_stream(
+    stream: Box<dyn Stream>,
+    host: &str,
+    method: &str,
+    path: &str,
+    body: Vec<u8>,
+) -> Result<(http::StatusCode, Vec<u8>), String> {
     let (mut sender, link) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
     let link = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(link));
     let request = http::Request::builder().method(method).uri(path).header("host", host);
@@ -356,7 +401,12 @@ pub(super) async fn over_stream(stream: Box<dyn Stream>, host: &str, method: &st
     let status = answer.status();
     let body = answer.into_body().collect().await.map_err(|e| e.to_string())?.to_bytes();
     drop(link);
-    if status.is_success() { Ok(body.to_vec()) } else { Err(format!("HTTP {status}")) }
+    Ok((status, body.to_vec()))
+}
+
+/// The body of a successful answer.
+pub(super) fn successful((status, body): (http::StatusCode, Vec<u8>)) -> Result<Vec<u8>, String> {
+    if status.is_success() { Ok(body) } else { Err(format!("HTTP {status}")) }
 }
 
 /// The pods without grace first: a namespace with nothing in it ends at once.

@@ -68,6 +68,7 @@ pub struct Check {
 pub fn registry() -> impl Iterator<Item = &'static Check> {
     [
         checks::machine::CHECKS,
+        checks::names::CHECKS,
         checks::kernel::CHECKS,
         checks::packages::CHECKS,
         checks::runtime::CHECKS,
@@ -77,6 +78,8 @@ pub fn registry() -> impl Iterator<Item = &'static Check> {
         checks::etcd::CHECKS,
         checks::network::CHECKS,
         checks::traffic::CHECKS,
+        checks::services::CHECKS,
+        checks::ports::CHECKS,
         checks::cloud::CHECKS,
     ]
     .into_iter()

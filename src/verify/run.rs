@@ -5,13 +5,17 @@ use super::{
     checks::{Ctx, HostView, certificates, traffic},
     cluster::{self, Cluster},
     finding::Finding,
-    host,
+    host, outside,
     probe::{self, Site},
     registry::{Selection, registry},
     served,
     types::{CheckResult, Host, Report, SCHEMA, Status, Summary},
 };
-use crate::{event::Events, infra::Change, spec::ClusterSpec};
+use crate::{
+    event::Events,
+    infra::{Change, MachineHealth},
+    spec::ClusterSpec,
+};
 use futures::future::{BoxFuture, join_all};
 use jiff::Timestamp;
 use std::{
@@ -31,6 +35,8 @@ pub struct HostInput {
     pub address: String,
     /// A way to it, or why there is none.
     pub access: Result<Arc<dyn Access>, String>,
+    /// Address and SSH port that the operator's machine dials, where it needs no other machine for that.
+    pub dial: Option<(String, u16)>,
 }
 
 /// Something that we manage and that is not as we left it.
@@ -42,6 +48,8 @@ pub struct Drift {
     pub what: String,
     /// What it would change.
     pub diff: String,
+    /// The task failed to look: `diff` says why, and nothing is known.
+    pub unseen: bool,
 }
 
 /// How to look.
@@ -53,11 +61,14 @@ pub struct Settings {
     pub read_only: bool,
     /// Image of the probe pods.
     pub probe_image: String,
-    /// A name outside the cluster that pods must be able to resolve.
+    /// A name outside the cluster that machines and pods must be able to resolve.
     pub external_name: String,
+    /// The API's name, which machines must be able to resolve.
+    pub api_name: Option<String>,
     /// `host:port` outside the cluster that pods must be able to reach.
     pub egress: String,
-    /// For each way of looking: a host's program, one API call, the probes.
+    /// For each way of looking: a host's program, one API call, the probes. A healthy cluster needs a third of it; what is
+    /// broken is waited for.
     pub deadline: Duration,
 }
 
@@ -69,10 +80,11 @@ impl Settings {
         Self {
             selection: Selection::default(),
             read_only: false,
-            probe_image: "registry.k8s.io/kubewright/probe:v1".to_owned(),
+            probe_image: "registry.k8s.io/kubewright/probe:v2".to_owned(),
             external_name: name.to_owned(),
+            api_name: None,
             egress: format!("{name}:443"),
-            deadline: Duration::from_secs(if many { 45 } else { 13 }),
+            deadline: Duration::from_secs(if many { 45 } else { 20 }),
         }
     }
 }
@@ -89,6 +101,8 @@ pub struct Input<'a> {
     pub drift: Option<BoxFuture<'a, Result<Vec<Drift>, String>>>,
     /// What the provider would change; `None` where there is no provider.
     pub cloud: Option<BoxFuture<'a, Result<Vec<Change>, String>>>,
+    /// What the provider says of the machines; `None` where there is no provider.
+    pub health: Option<BoxFuture<'a, Result<Vec<MachineHealth>, String>>>,
     /// `host:port` of the registry mirror that the nodes use; `None`: the official registry.
     pub registry: Option<String>,
     /// How.
@@ -98,11 +112,11 @@ pub struct Input<'a> {
 /// Looks at everything and reports. Never fails: what cannot be seen is unknown.
 pub async fn verify(input: Input<'_>, events: &Events) -> Report {
     let (begun, at) = (Instant::now(), Timestamp::now());
-    let Input { spec, hosts, client, drift, cloud, registry: mirror, settings } = input;
+    let Input { spec, hosts, client, drift, cloud, health, registry: mirror, settings } = input;
     let unreachable: Vec<Host> =
         hosts.iter().map(|h| Host { name: h.name.clone(), pool: h.pool.clone(), unreachable: h.access.as_ref().err().cloned() }).collect();
     let wants_probes = !settings.read_only && registry().any(|c| c.probes && settings.selection.has(c));
-    let (views, cluster, probed, drift, cloud) = futures::join!(
+    let (views, cluster, probed, drift, cloud, health, outside) = futures::join!(
         step(events, "verify/hosts", "look at the hosts", look_at_hosts(&hosts, mirror.as_deref(), &settings)),
         step(events, "verify/api", "ask the API", async {
             match &client {
@@ -117,22 +131,10 @@ pub async fn verify(input: Input<'_>, events: &Events) -> Report {
                 Err(why) => Some(Err(why.clone())),
             }
         }),
-        async {
-            match drift {
-                Some(drift) => Some(
-                    tokio::time::timeout(settings.deadline * 3, drift).await.unwrap_or_else(|_| Err("check mode took too long".to_owned())),
-                ),
-                None => None,
-            }
-        },
-        async {
-            match cloud {
-                Some(cloud) => Some(
-                    tokio::time::timeout(settings.deadline, cloud).await.unwrap_or_else(|_| Err("the provider took too long".to_owned())),
-                ),
-                None => None,
-            }
-        },
+        within(drift, settings.deadline * 3, "check mode took too long"),
+        within(cloud, settings.deadline, "the provider took too long"),
+        within(health, settings.deadline, "the provider took too long"),
+        look_from_outside(spec, &hosts, &settings),
     );
     let mut cluster = cluster;
     if let Ok(client) = &client {
@@ -143,7 +145,7 @@ pub async fn verify(input: Input<'_>, events: &Events) -> Report {
             cluster = cluster::look(client, settings.deadline).await;
         }
     }
-    let ctx = Ctx { spec, now: Timestamp::now(), hosts: views, cluster, probed, drift, cloud };
+    let ctx = Ctx { spec, now: Timestamp::now(), hosts: views, cluster, probed, drift, cloud, health, outside };
     let mut report = evaluate(&ctx, &settings);
     report.at = at;
     for (host, view) in unreachable.into_iter().zip(&ctx.hosts) {
@@ -152,6 +154,11 @@ pub async fn verify(input: Input<'_>, events: &Events) -> Report {
     }
     report.duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     report
+}
+
+/// A look that may be left out, with a deadline.
+async fn within<T>(look: Option<BoxFuture<'_, Result<T, String>>>, deadline: Duration, late: &str) -> Option<Result<T, String>> {
+    Some(tokio::time::timeout(deadline, look?).await.unwrap_or_else(|_| Err(late.to_owned())))
 }
 
 /// How long young pods are waited for.
@@ -176,6 +183,8 @@ async fn step<T>(events: &Events, id: &str, title: &str, work: impl Future<Outpu
 
 async fn look_at_hosts(hosts: &[HostInput], mirror: Option<&str>, settings: &Settings) -> Vec<HostView> {
     let registry = mirror.unwrap_or("registry.k8s.io:443");
+    let names: Vec<String> = settings.api_name.iter().chain([&settings.external_name]).cloned().collect();
+    let names = &names;
     join_all(hosts.iter().map(|h| async move {
         let control_plane = h.pool == "control-plane";
         let (seen, served) = match &h.access {
@@ -183,12 +192,30 @@ async fn look_at_hosts(hosts: &[HostInput], mirror: Option<&str>, settings: &Set
             Ok(access) => {
                 let short = settings.deadline.min(Duration::from_secs(6));
                 let ports = served::look(&**access, &h.address, control_plane, registry, mirror.is_some(), short);
-                futures::join!(host::look(&**access, settings.deadline), ports)
+                futures::join!(host::look(&**access, names, settings.deadline), ports)
             }
         };
         HostView { name: h.name.clone(), pool: h.pool.clone(), address: h.address.clone(), seen, served }
     }))
     .await
+}
+
+/// Machines that we did not make have firewalls of their own: `None`.
+async fn look_from_outside(spec: &ClusterSpec, hosts: &[HostInput], settings: &Settings) -> Option<Vec<(String, outside::Dialled)>> {
+    let wanted = registry().any(|c| c.id == "network-outside" && settings.selection.has(c));
+    if matches!(spec.provider, crate::spec::Provider::Static(_)) || !wanted {
+        return None;
+    }
+    let mut ports = outside::CLOSED.to_vec();
+    if spec.access.api_from.is_empty() {
+        ports.push(6443);
+    }
+    let dial = hosts.iter().filter_map(|h| {
+        let (address, ssh) = h.dial.as_ref()?;
+        let ports = &ports;
+        Some(async move { (h.name.clone(), outside::dial(address, *ssh, ports).await) })
+    });
+    Some(join_all(dial).await)
 }
 
 async fn probe_from(client: &::kube::Client, hosts: &[HostInput], settings: &Settings) -> Result<probe::Probed, String> {

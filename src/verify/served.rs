@@ -1,6 +1,10 @@
 //! What a host's ports show, over streams from the host itself: certificates, kubelet's health, etcd's metrics, the registry.
 
-use super::{access::Access, cluster::Asked, probe::over_stream};
+use super::{
+    access::Access,
+    cluster::Asked,
+    probe::{over_stream, successful},
+};
 use crate::connection::Stream;
 use rustls::{
     ClientConfig, DigitallySignedStruct, SignatureScheme,
@@ -70,7 +74,10 @@ async fn stream(access: &dyn Access, address: &str, port: u16) -> Asked<Box<dyn 
 }
 
 async fn get(access: &dyn Access, address: &str, port: u16, path: &str) -> Asked<String> {
-    let body = over_stream(stream(access, address, port).await?, address, "GET", path, Vec::new()).await;
+    let answer = over_stream(stream(access, address, port).await?, address, "GET", path, Vec::new()).await;
+    // Who is not well says so with 503, and why in the body.
+    let body = answer
+        .and_then(|(status, body)| if status == http::StatusCode::SERVICE_UNAVAILABLE { Ok(body) } else { successful((status, body)) });
     body.map(|b| String::from_utf8_lossy(&b).into_owned()).map_err(|e| format!("{address}:{port}{path}: {e}"))
 }
 

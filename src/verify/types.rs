@@ -86,12 +86,14 @@ pub struct Pair {
     pub from: String,
     /// Node of the pod that answered.
     pub to: String,
-    /// TCP, small and 64 KiB; `None`: not tried.
+    /// TCP, 64 bytes; `None`: not tried.
     pub tcp: Option<bool>,
     /// UDP, small datagrams.
     pub udp: Option<bool>,
     /// UDP, largest datagrams without fragmentation.
     pub mtu: Option<bool>,
+    /// TCP, 64 KiB: full segments.
+    pub tcp_mtu: Option<bool>,
     /// Shortest UDP round trip, milliseconds.
     pub rtt_ms: Option<f64>,
     /// Lost UDP datagrams, 0 to 1.

@@ -11,7 +11,10 @@ use std::{
 
 /// A lab of its own: inventory directory, state directory, everything in a temporary place.
 pub struct Lab {
-    dir: tempfile::TempDir,
+    dir: PathBuf,
+    /// While developing, steps can be run on a lab that stands already: `KUBEWRIGHT_TEST_LAB=DIR` with `inventory` and `state` in
+    /// it, and `KUBEWRIGHT_TEST_STEP=WORDS` to choose the steps. It is not destroyed.
+    own: Option<tempfile::TempDir>,
     /// Name of the cluster.
     pub name: String,
 }
@@ -19,21 +22,27 @@ pub struct Lab {
 impl Lab {
     /// A lab with this `cluster.yaml` (its name is taken from it). Nothing is started yet.
     pub fn new(cluster_yaml: &str) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        fs::create_dir(dir.path().join("inventory")).expect("an inventory directory");
-        fs::write(dir.path().join("inventory/cluster.yaml"), cluster_yaml).expect("cluster.yaml");
-        let name = cluster_yaml.lines().find_map(|l| l.strip_prefix("cluster: ")).expect("a name").trim().to_owned();
-        Self { dir, name }
+        let name = |text: &str| text.lines().find_map(|l| l.strip_prefix("cluster: ")).expect("a name").trim().to_owned();
+        if let Some(dir) = std::env::var_os("KUBEWRIGHT_TEST_LAB") {
+            let dir = PathBuf::from(dir);
+            let text = fs::read_to_string(dir.join("inventory/cluster.yaml")).expect("its cluster.yaml");
+            return Self { dir, own: None, name: name(&text) };
+        }
+        let own = tempfile::tempdir().expect("a temporary directory");
+        let dir = own.path().to_owned();
+        fs::create_dir(dir.join("inventory")).expect("an inventory directory");
+        fs::write(dir.join("inventory/cluster.yaml"), cluster_yaml).expect("cluster.yaml");
+        Self { dir, own: Some(own), name: name(cluster_yaml) }
     }
 
     /// The inventory's directory.
     pub fn inventory(&self) -> PathBuf {
-        self.dir.path().join("inventory")
+        self.dir.join("inventory")
     }
 
     /// The tool's local state.
     pub fn state(&self) -> PathBuf {
-        self.dir.path().join("state")
+        self.dir.join("state")
     }
 
     /// A command of the program for this lab, without a terminal.
@@ -99,6 +108,9 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         // To look at what a failed test left: KUBEWRIGHT_TEST_KEEP=1.
+        if self.own.is_none() {
+            return;
+        }
         if std::env::var_os("KUBEWRIGHT_TEST_KEEP").is_some() && std::thread::panicking() {
             return;
         }

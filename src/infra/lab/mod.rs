@@ -9,6 +9,7 @@ mod artefacts;
 mod balancer;
 mod cache;
 mod docker;
+mod health;
 mod host;
 mod image;
 pub mod labels;

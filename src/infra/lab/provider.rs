@@ -5,7 +5,7 @@ use super::{
     balancer::{self, Difference},
     cache,
     docker::Engine,
-    host, image, labels,
+    health, host, image, labels,
     machine::{self, FirstBoot, Recipe},
     mirror, network,
     nft::{self, Drift},
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     event::Events,
     infra::{
-        Action, Change, InfraError, Machine, MachineState, Provider, Provision, operator_key,
+        Action, Change, InfraError, Machine, MachineHealth, MachineState, Provider, Provision, operator_key,
         rules::{Group, Rule, rules},
     },
     spec::{ClusterSpec, LabSettings, NodeSpec},
@@ -309,6 +309,10 @@ impl Provider for Lab {
     async fn discover(&self, spec: &ClusterSpec) -> Result<Provision, InfraError> {
         let machines = self.look(spec).await?.machines.into_iter().map(|(m, _)| m).collect();
         self.provision(spec, machines).await
+    }
+
+    async fn health(&self, spec: &ClusterSpec) -> Result<Vec<MachineHealth>, InfraError> {
+        health::look(&self.engine, &spec.name).await
     }
 
     async fn destroy(&self, spec: &ClusterSpec, events: &Events) -> Result<Vec<Change>, InfraError> {

@@ -30,6 +30,7 @@ pub(super) fn sample(evil: &str) -> Report {
         tcp: Some(true),
         udp: Some(udp),
         mtu: Some(true),
+        tcp_mtu: Some(true),
         rtt_ms: udp.then_some(0.4),
         loss: Some(if udp { 0.0 } else { 1.0 }),
         bits_per_second: None,

@@ -53,7 +53,7 @@ pub(in crate::verify) const CHECKS: &[Check] = &[
         title: "The API server shows the certificate that lies on its disk",
         expected: "the same certificate on port 6443 as in /etc/kubernetes/pki/apiserver.crt",
         proves: "a renewal took effect",
-        causes: "the certificate was renewed and the static pod not restarted",
+        causes: "the certificate was renewed and the API server, which reloads it within a minute, did not take it up",
         fix: "restart kube-apiserver: move its manifest out of /etc/kubernetes/manifests and back",
     },
 ];

@@ -127,22 +127,32 @@ fn leader(ctx: &Ctx<'_>) -> Findings {
 }
 
 fn members(ctx: &Ctx<'_>) -> Findings {
-    ctx.asked(&ctx.cluster.pods, |pods| {
-        let mut found: Vec<String> =
-            pods.iter().filter_map(|p| p.metadata.name.as_deref()?.strip_prefix("etcd-").map(str::to_owned)).collect();
-        let mut wanted: Vec<String> = ctx.hosts.iter().filter(|h| h.is_control_plane()).map(|h| h.name.clone()).collect();
+    let mut wanted: Vec<String> = ctx.hosts.iter().filter(|h| h.is_control_plane()).map(|h| h.name.clone()).collect();
+    wanted.sort();
+    let control_planes = ctx.hosts.iter().filter(|h| h.is_control_plane());
+    let look = |host: &HostView| {
+        let text = match &host.seen {
+            Ok(seen) => seen.section("etcd-members").unwrap_or("").trim(),
+            Err(why) => return Finding::unseen(&host.name, why),
+        };
+        // "ID, started, NAME, PEER URLS, CLIENT URLS, IS LEARNER" of etcdctl's simple format; one that never started has no name.
+        let lines = text.lines().filter_map(|l| {
+            if let [id, state, name, .., learner] = l.split(", ").collect::<Vec<_>>()[..] { Some((id, state, name, learner)) } else { None }
+        });
+        let mut found: Vec<String> = lines
+            .map(|(id, state, name, learner)| match (state, learner) {
+                ("started", "false") => name.to_owned(),
+                ("started", _) => format!("{name} (learner)"),
+                _ => format!("{id} ({state})"),
+            })
+            .collect();
         found.sort();
-        wanted.sort();
-        // Every member counts its peers: that is how one without a pod shows.
-        let peers = ctx
-            .hosts
-            .iter()
-            .filter_map(|h| h.served.etcd_metrics.as_ref().ok())
-            .map(|text| text.lines().filter(|l| l.starts_with("etcd_network_peer_round_trip_time_seconds_count{")).count() + 1);
-        let most = peers.max().unwrap_or(found.len());
-        let observed = format!("{} (they know {most})", found.join(", "));
-        vec![Finding::of(found == wanted && most == wanted.len(), "cluster", observed).expected(wanted.join(", "))]
-    })
+        if found.is_empty() {
+            return Finding::unseen(&host.name, "etcd did not list its members");
+        }
+        Finding::of(found == wanted, &host.name, found.join(", ")).expected(wanted.join(", ")).evidence("etcdctl member list", text)
+    };
+    Some(control_planes.map(look).collect())
 }
 
 fn size(ctx: &Ctx<'_>) -> Findings {

@@ -10,7 +10,7 @@ use crate::{
     },
 };
 use ipnet::Ipv4Net;
-use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::core::v1::{Node, Pod};
 use std::collections::BTreeMap;
 
 pub(in crate::verify) const CHECKS: &[Check] = &[
@@ -51,6 +51,19 @@ pub(in crate::verify) const CHECKS: &[Check] = &[
         expected: "the version of the spec",
         proves: "the spec and the cluster agree",
         causes: "an upgrade that was not finished, or the spec was changed and not applied",
+        fix: "finish it with `kubeadm upgrade`, or set kubernetes.version to what runs",
+    },
+    Check {
+        id: "kubernetes-components",
+        group: Kubernetes,
+        severity: Major,
+        tag: None,
+        probes: false,
+        eval: components,
+        title: "Control plane and kube-proxy have the wanted version",
+        expected: "the spec's version of kube-apiserver, kube-controller-manager, kube-scheduler and kube-proxy",
+        proves: "no half of an upgrade is missing",
+        causes: "an upgrade that was not finished, or an image that was changed by hand",
         fix: "finish it with `kubeadm upgrade`, or set kubernetes.version to what runs",
     },
     Check {
@@ -169,6 +182,33 @@ fn latency(ctx: &Ctx<'_>) -> Findings {
 fn version(ctx: &Ctx<'_>) -> Findings {
     let wanted = format!("v{}", ctx.spec.kubernetes.version);
     ctx.asked(&ctx.cluster.version, |v| vec![Finding::of(*v == wanted, "cluster", v.as_str()).expected(&wanted)])
+}
+
+/// By the tags of the images that run (static pods) or will run (kube-proxy's DaemonSet).
+fn components(ctx: &Ctx<'_>) -> Findings {
+    let wanted = format!("v{}", ctx.spec.kubernetes.version);
+    let tag = |image: &str| image.rsplit_once(':').map_or("no tag", |(_, tag)| tag).to_owned();
+    ctx.asked(&ctx.cluster.pods, |pods| {
+        let mut all: Vec<(String, String)> = Vec::new();
+        for part in ["kube-apiserver", "kube-controller-manager", "kube-scheduler"] {
+            let of = |p: &&Pod| p.metadata.labels.iter().flatten().any(|(k, v)| k == "component" && v == part);
+            for pod in pods.iter().filter(of) {
+                let container = pod.spec.as_ref().and_then(|s| s.containers.first());
+                let image = container.and_then(|c| c.image.as_deref()).unwrap_or_default();
+                all.push((format!("kube-system/{}", pod.metadata.name.as_deref().unwrap_or_default()), tag(image)));
+            }
+        }
+        if all.is_empty() {
+            return vec![Finding::unseen("cluster", "no static pod was seen")];
+        }
+        for set in ctx.cluster.daemon_sets.iter().flatten().filter(|s| s.metadata.name.as_deref() == Some("kube-proxy")) {
+            let container = set.spec.as_ref().and_then(|s| s.template.spec.as_ref()?.containers.first());
+            all.push(("kube-system/kube-proxy".to_owned(), tag(container.and_then(|c| c.image.as_deref()).unwrap_or_default())));
+        }
+        let wrong = all.iter().filter(|(_, version)| *version != wanted);
+        let bad = wrong.map(|(subject, version)| Finding::bad(subject, version).expected(&wanted)).collect();
+        all_or(bad, || Finding::good("cluster", format!("{} at {wanted}", all.len())))
+    })
 }
 
 fn name(node: &Node) -> &str {

@@ -5,6 +5,7 @@ use crate::verify::{
     finding::Finding,
     host::Seen,
     registry::{Check, Group::Machine},
+    run::Drift,
     types::Severity::{Critical, Major, Minor},
 };
 
@@ -102,19 +103,6 @@ pub(in crate::verify) const CHECKS: &[Check] = &[
         proves: "nothing that should run at boot or by timer is broken",
         causes: "the unit's own journal says it",
         fix: "`journalctl -u UNIT -n 50`, mend it, then `systemctl reset-failed`",
-    },
-    Check {
-        id: "machine-dns",
-        group: Machine,
-        severity: Major,
-        tag: None,
-        probes: false,
-        eval: dns,
-        title: "Name servers are usable by pods",
-        expected: "kubelet's resolv.conf names a server that is not a loopback address",
-        proves: "CoreDNS does not forward to itself (a loop)",
-        causes: "systemd-resolved's stub 127.0.0.53 or another local resolver in the file that kubelet hands to pods",
-        fix: "set dns.servers in the spec, or point kubelet's resolvConf to /run/systemd/resolve/resolv.conf",
     },
     Check {
         id: "machine-clocksource",
@@ -276,21 +264,6 @@ fn failed_units(ctx: &Ctx<'_>) -> Findings {
     })
 }
 
-fn dns(ctx: &Ctx<'_>) -> Findings {
-    ctx.each_host(|host, seen| {
-        let (Some(resolv), Some(kubelet)) = (seen.section("resolv"), seen.section("kubelet-config")) else {
-            return unread(host, "name servers");
-        };
-        let servers: Vec<&str> = resolv.lines().filter_map(|l| l.trim().strip_prefix("nameserver")).map(str::trim).collect();
-        let elsewhere = seen.value("kubelet-config", "resolvConf").filter(|p| *p != "/etc/resolv.conf");
-        let local = |s: &&&str| s.starts_with("127.") || **s == "::1";
-        let fine = elsewhere.is_some() || (!servers.is_empty() && !servers.iter().any(|s| local(&s)));
-        let observed = elsewhere.map_or_else(|| format!("nameserver {}", servers.join(", ")), |path| format!("kubelet uses {path}"));
-        let _ = kubelet;
-        Finding::of(fine, &host.name, observed).evidence("cat /etc/resolv.conf", resolv)
-    })
-}
-
 fn clocksource(ctx: &Ctx<'_>) -> Findings {
     ctx.each_host(|host, seen| {
         let Some(text) = seen.section("clocksource").map(str::trim).filter(|t| !t.is_empty()) else {
@@ -323,10 +296,16 @@ fn drift(ctx: &Ctx<'_>) -> Findings {
         if let Err(why) = &host.seen {
             return Finding::unseen(&host.name, why);
         }
-        let mine: Vec<_> = drift.iter().filter(|d| d.host == host.name).collect();
-        let what: Vec<&str> = mine.iter().map(|d| d.what.as_str()).collect();
-        let observed = if mine.is_empty() { "no difference".to_owned() } else { format!("would change: {}", what.join("; ")) };
-        mine.iter().fold(Finding::of(mine.is_empty(), &host.name, observed), |f, d| f.evidence(&d.what, &d.diff))
+        let (unseen, mine): (Vec<_>, Vec<_>) = drift.iter().filter(|d| d.host == host.name).partition(|d| d.unseen);
+        let evidence = |f: Finding, all: &[&Drift]| all.iter().fold(f, |f, d| f.evidence(&d.what, &d.diff));
+        let names = |all: &[&Drift]| all.iter().map(|d| d.what.as_str()).collect::<Vec<_>>().join("; ");
+        if !mine.is_empty() {
+            return evidence(Finding::bad(&host.name, format!("would change: {}", names(&mine))), &mine);
+        }
+        match unseen.first() {
+            Some(first) => evidence(Finding::unseen(&host.name, format!("{}: {}", names(&unseen), first.diff)), &unseen),
+            None => Finding::good(&host.name, "no difference"),
+        }
     };
     Some(ctx.hosts.iter().map(look).collect())
 }

@@ -6,9 +6,12 @@ pub(super) mod etcd;
 pub(super) mod kernel;
 pub(super) mod kubernetes;
 pub(super) mod machine;
+pub(super) mod names;
 pub(super) mod network;
 pub(super) mod packages;
+pub(super) mod ports;
 pub(super) mod runtime;
+pub(super) mod services;
 pub(super) mod traffic;
 pub(super) mod workload;
 
@@ -16,10 +19,14 @@ use super::{
     cluster::{Asked, Cluster},
     finding::Finding,
     host::Seen,
+    outside::Dialled,
     probe::Probed,
     run::{Drift, Served},
 };
-use crate::{infra::Change, spec::ClusterSpec};
+use crate::{
+    infra::{Change, MachineHealth},
+    spec::ClusterSpec,
+};
 use jiff::Timestamp;
 
 /// One host with what was seen there.
@@ -49,6 +56,10 @@ pub(super) struct Ctx<'a> {
     pub(super) probed: Option<Asked<Probed>>,
     pub(super) drift: Option<Asked<Vec<Drift>>>,
     pub(super) cloud: Option<Asked<Vec<Change>>>,
+    /// What the provider says of the machines.
+    pub(super) health: Option<Asked<Vec<MachineHealth>>>,
+    /// What answers to the operator's own machine; `None`: nobody looked.
+    pub(super) outside: Option<Vec<(String, Dialled)>>,
 }
 
 type Findings = Option<Vec<Finding>>;

@@ -268,7 +268,9 @@ fn restarts(ctx: &Ctx<'_>) -> Findings {
                 let young = pod.metadata.creation_timestamp.as_ref().is_none_or(|t| now - t.0.as_second() < 600);
                 let runs = c.state.as_ref().is_some_and(|s| s.running.is_some());
                 let allowed = if young && runs { 5 } else { 1 };
-                if age < 600 && end.exit_code != 0 && c.restart_count > allowed {
+                // "Unknown" with 255 is a container that ended with its machine: a reboot is no crash.
+                let rebooted = end.reason.as_deref() == Some("Unknown") && end.exit_code == 255;
+                if age < 600 && end.exit_code != 0 && !rebooted && c.restart_count > allowed {
                     bad.push(Finding::bad(
                         name(pod),
                         format!("{} restarted {} times, last {age} s ago with exit code {}", c.name, c.restart_count, end.exit_code),

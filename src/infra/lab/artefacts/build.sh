@@ -186,7 +186,7 @@ image() {
 
 # Ours first, and small: the mirror and the probe.
 stage mirror 1 "$MIRROR"; cp "$DIR/mirror" "$CACHE/mirror/.server"; mv "$CACHE/mirror/.server" "$CACHE/mirror/server"
-stage probe 1 "$PROBE"; image kubewright/probe:v1 '' "$DIR/probe:/probe"
+stage probe 1 "$PROBE"; image kubewright/probe:v2 '' "$DIR/probe:/probe"
 if [ "${ONLY_PROBE:-}" = 1 ]; then exit 0; fi
 
 ( stage net bookworm; layer=$CACHE/mirror/blobs/net-$$; cp "$DIR/layer.tar" "$layer"; blob "$layer" > "$CACHE/stage/.new.net-digest" ) & NET=$!
