@@ -1,6 +1,6 @@
 //! `kubewright bootstrap`
 
-use super::{ClusterArgs, Exit, Failure, OutputArgs, changes, shown::Shown};
+use super::{ClusterArgs, Exit, Failure, LockArgs, OutputArgs, changes, lock::Locked, shown::Shown};
 use crate::{
     engine::RunOptions,
     ops::{self, bootstrap::Options},
@@ -17,6 +17,8 @@ pub struct Args {
     cluster: ClusterArgs,
     #[command(flatten)]
     output: OutputArgs,
+    #[command(flatten)]
+    lock: LockArgs,
     /// Do not ask before machines are made or changed
     #[arg(short, long)]
     yes: bool,
@@ -36,6 +38,12 @@ pub struct Args {
 
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let cluster = ops::Cluster::open(&args.cluster.directory()?).await?;
+    let lock = args.lock.take(&cluster, "bootstrap").await?;
+    let result = work(args, &cluster, &lock).await;
+    lock.release(result).await
+}
+
+async fn work(args: Args, cluster: &ops::Cluster, lock: &Locked) -> Result<Exit, Failure> {
     let changes = cluster.provider.plan(&cluster.spec).await.map_err(ops::OpsError::from)?;
     if !changes.is_empty() {
         let about = cluster.provider.about(&cluster.spec).await.map_err(ops::OpsError::from)?;
@@ -52,7 +60,8 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let next = format!("kubewright kubectl -i {} -- get nodes -o wide", cluster.spec.directory.display());
     let display = args.output.display(Some(log), args.diff).titled(format!("bootstrap {}", cluster.spec.name), Some(next));
     let shown = Shown::start(display);
-    let outcome = ops::bootstrap::run(&cluster, &options, &shown.events, shown.cancel.clone()).await;
+    lock.guard(&shown);
+    let outcome = ops::bootstrap::run(cluster, &options, &shown.events, shown.cancel.clone()).await;
     shown.finish().await;
     let outcome = outcome?;
     if let Some(health) = &outcome.health {

@@ -1,6 +1,6 @@
 //! `kubewright destroy`
 
-use super::{ClusterArgs, Exit, Failure, OutputArgs, changes, shown::Shown};
+use super::{ClusterArgs, Exit, Failure, LockArgs, OutputArgs, changes, shown::Shown};
 use crate::{ops, text::Problem};
 use std::io::{IsTerminal as _, Write as _};
 
@@ -11,6 +11,8 @@ pub struct Args {
     cluster: ClusterArgs,
     #[command(flatten)]
     output: OutputArgs,
+    #[command(flatten)]
+    lock: LockArgs,
     /// Do not ask for the cluster's name
     #[arg(short, long)]
     yes: bool,
@@ -43,10 +45,11 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
             return Ok(Exit::Code(2));
         }
     }
+    let lock = args.lock.take(&cluster, "destroy").await?;
     let shown = Shown::start(args.output.display(None, false));
     let result = cluster.provider.destroy(&cluster.spec, &shown.events).await;
     shown.finish().await;
-    let deleted = result.map_err(ops::OpsError::from)?;
+    let deleted = lock.release(result.map_err(|e| ops::OpsError::from(e).into())).await?;
     cluster.state.remove()?;
     std::io::stderr().lock().write_all(changes::infra(&deleted).as_bytes())?;
     Ok(Exit::Done)

@@ -12,6 +12,7 @@ mod inventory;
 mod kubeconfig;
 mod kubectl;
 mod list;
+mod lock;
 mod plan;
 mod playbook;
 mod reset;
@@ -22,6 +23,7 @@ mod verify;
 
 pub use exit::{Exit, Failure};
 pub use global::{ClusterArgs, Format, OutputArgs};
+pub use lock::LockArgs;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use std::process::ExitCode;

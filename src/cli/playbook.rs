@@ -1,6 +1,6 @@
 //! `kubewright playbook`
 
-use super::{ClusterArgs, Exit, Failure, OutputArgs, shown::Shown};
+use super::{ClusterArgs, Exit, Failure, LockArgs, OutputArgs, lock::Locked, shown::Shown};
 use crate::{
     engine::{LoginDefaults, Network, NoServices, RunOptions},
     inventory::Inventory,
@@ -18,6 +18,8 @@ pub struct Args {
     connect: Connect,
     #[command(flatten)]
     output: OutputArgs,
+    #[command(flatten)]
+    lock: LockArgs,
     /// Playbook files
     #[arg(required = true)]
     playbooks: Vec<PathBuf>,
@@ -125,7 +127,17 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
         strict: args.strict,
         ..RunOptions::default()
     };
-    execute(&args.connect, sources, &load, options, &args.output).await
+    ops::playbooks::read(&sources, &load)?;
+    // A cluster's machines are changed by one at a time; looking at them needs no lock, and an inventory of hosts has none.
+    let lock = match args.connect.cluster().await? {
+        Some(cluster) if !args.check => Some(args.lock.take(&cluster, "playbook").await?),
+        _ => None,
+    };
+    let result = execute(&args.connect, sources, &load, options, &args.output, lock.as_ref()).await;
+    match lock {
+        Some(lock) => lock.release(result).await,
+        None => result,
+    }
 }
 
 /// Runs playbooks on the hosts that the options name.
@@ -135,6 +147,7 @@ pub(super) async fn execute(
     load: &crate::playbook::LoadOptions,
     mut options: RunOptions,
     output: &OutputArgs,
+    lock: Option<&Locked>,
 ) -> Result<Exit, Failure> {
     ops::playbooks::read(&sources, load)?;
     let first = sources.iter().find_map(|s| if let PlaybookSource::Path(p) = s { Some(p) } else { None });
@@ -151,6 +164,9 @@ pub(super) async fn execute(
         ..given
     };
     let shown = Shown::start(output.display(log, options.diff));
+    if let Some(lock) = lock {
+        lock.guard(&shown);
+    }
     let result = ops::playbooks::run(&sources, load, hosts, &options, &shown.events, shown.cancel.clone()).await;
     shown.finish().await;
     let summary = result?;
@@ -176,22 +192,26 @@ impl Connect {
         })
     }
 
+    /// The cluster, where the inventory is one's directory.
+    async fn cluster(&self) -> Result<Option<ops::Cluster>, Failure> {
+        let directory = match self.inventory.as_slice() {
+            [] if std::path::Path::new("cluster.yaml").exists() => PathBuf::from("."),
+            [only] if crate::inventory::is_cluster_dir(only) => only.clone(),
+            _ => return Ok(None),
+        };
+        Ok(Some(ops::Cluster::open(&ClusterArgs { inventory: Some(directory) }.directory()?).await?))
+    }
+
     /// The hosts, and where logs go when they are a cluster's.
     pub(super) async fn hosts(&self, playbook: Option<&PathBuf>) -> Result<(Hosts, Option<PathBuf>), Failure> {
-        let mut sources = self.inventory.clone();
-        if sources.is_empty() && std::path::Path::new("cluster.yaml").exists() {
-            sources.push(".".into());
-        }
-        if let [only] = sources.as_slice()
-            && crate::inventory::is_cluster_dir(only)
-        {
-            let cluster = ops::Cluster::open(&ClusterArgs { inventory: Some(only.clone()) }.directory()?).await?;
+        if let Some(cluster) = self.cluster().await? {
             let provision = cluster.discover().await?;
             let log = cluster.state.new_log_directory("playbook")?;
             return Ok((ops::playbooks::cluster_hosts(&cluster, &provision, &provision.machines, false).await?, Some(log)));
         }
         let directory = playbook.map(|p| p.parent().map_or_else(|| PathBuf::from("."), PathBuf::from));
-        let inventory = if sources.is_empty() { Inventory::default() } else { Inventory::load(&sources, directory.as_deref())? };
+        let sources = &self.inventory;
+        let inventory = if sources.is_empty() { Inventory::default() } else { Inventory::load(sources, directory.as_deref())? };
         let connection = match self.connection.as_deref() {
             None | Some("ssh" | "smart") => None,
             Some("local") => Some("local".to_owned()),

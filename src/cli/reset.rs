@@ -1,6 +1,6 @@
 //! `kubewright reset`
 
-use super::{ClusterArgs, Exit, Failure, OutputArgs, shown::Shown};
+use super::{ClusterArgs, Exit, Failure, LockArgs, OutputArgs, shown::Shown};
 use crate::{engine::RunOptions, ops, text::Problem};
 use std::io::IsTerminal as _;
 
@@ -11,6 +11,8 @@ pub struct Args {
     cluster: ClusterArgs,
     #[command(flatten)]
     output: OutputArgs,
+    #[command(flatten)]
+    lock: LockArgs,
     /// The machines; all without names
     hosts: Vec<String>,
     /// Do not ask
@@ -31,9 +33,13 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
         }
     }
     let log = cluster.state.new_log_directory("reset")?;
+    let command = std::iter::once("reset").chain(args.hosts.iter().map(String::as_str)).collect::<Vec<_>>().join(" ");
+    let lock = args.lock.take(&cluster, command).await?;
     let shown = Shown::start(args.output.display(Some(log), false).titled(format!("reset {}", cluster.spec.name), None));
+    lock.guard(&shown);
     let options = RunOptions { limit, ..RunOptions::default() };
     let result = ops::playbooks::shipped(&cluster, "playbooks/reset.yml", &options, &shown.events, shown.cancel.clone()).await;
     shown.finish().await;
-    Ok(if result?.is_ok() { Exit::Done } else { Exit::HostsFailed })
+    let summary = lock.release(result.map_err(Failure::from)).await?;
+    Ok(if summary.is_ok() { Exit::Done } else { Exit::HostsFailed })
 }

@@ -28,7 +28,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let playbook = ops::playbooks::ad_hoc(&args.pattern, "shell", &text);
     let load = ops::playbooks::load_options();
     if args.output.format != Format::Auto {
-        return super::playbook::execute(&args.connect, vec![playbook], &load, RunOptions::default(), &args.output).await;
+        return super::playbook::execute(&args.connect, vec![playbook], &load, RunOptions::default(), &args.output, None).await;
     }
     let (hosts, _) = args.connect.hosts(None).await?;
     let options = args.connect.options(&args.output)?;

@@ -4,6 +4,7 @@
 pub mod aws;
 mod cost;
 pub mod lab;
+pub mod lock;
 pub mod operator_key;
 pub mod rules;
 
@@ -179,6 +180,11 @@ pub trait Provider: Send + Sync {
         let machines = self.discover(spec).await?.machines;
         let delete = |m: Machine| Change { action: Action::Delete, kind: "machine".to_owned(), name: m.name, details: vec![m.id] };
         Ok(machines.into_iter().map(delete).collect())
+    }
+    /// Where the cluster's lock is kept; `None`: this provider has no place for it, so its hosts keep it.
+    fn lock(&self, spec: &ClusterSpec) -> Option<Box<dyn lock::LockStore>> {
+        let _ = spec;
+        None
     }
     /// What exists, by label or tag. Reads only. Empty `machines`: there is no such cluster.
     async fn discover(&self, spec: &ClusterSpec) -> Result<Provision, InfraError>;

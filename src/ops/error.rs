@@ -43,6 +43,19 @@ pub enum OpsError {
     /// `destroy` of a protected cluster.
     #[error("cluster {0} is protected")]
     Protected(String),
+    /// Another operator works on the cluster.
+    #[error("cluster {cluster} is locked by {holder}; nothing was touched")]
+    Locked {
+        /// The cluster.
+        cluster: String,
+        /// Who, what, since when.
+        holder: String,
+    },
+    /// The lock was lost in the middle of the work.
+    #[error(
+        "the lock of cluster {0} was lost: another operator broke it, or it could not be renewed in time; stopped at the next safe point"
+    )]
+    LockLost(String),
     /// A local file or program.
     #[error("{what}: {source}")]
     Local {
@@ -61,6 +74,7 @@ impl OpsError {
                 2
             }
             Self::Local { .. } => 1,
+            Self::Locked { .. } | Self::LockLost(_) => 6,
             _ => 4,
         }
     }
@@ -71,6 +85,10 @@ impl OpsError {
             Self::Infra(InfraError::Missing { hint, .. }) | Self::Refused { hint, .. } => hint,
             Self::Infra(InfraError::Failed { hint, .. }) => return hint.clone(),
             Self::NoCluster(_) => "make it: kubewright bootstrap -i INVENTORY",
+            Self::Locked { .. } => {
+                "wait until that is done; the lock of a dead process is free within 60 s; --break-lock takes it from a live one"
+            }
+            Self::LockLost(_) => "see who holds it now, then run the same command again",
             Self::Protected(_) => "set `protected: false` in its cluster.yaml first",
             Self::Connection(error) | Self::Session(SessionError::Connection(error)) => connection_hint(error),
             Self::Api(ApiError::NotInitialised { .. }) => "finish it: kubewright bootstrap -i INVENTORY",

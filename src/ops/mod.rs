@@ -11,6 +11,7 @@ mod error;
 pub mod etcd;
 pub mod hosts;
 pub mod kubectl;
+pub mod lease;
 pub mod plan;
 pub mod playbooks;
 mod provider;

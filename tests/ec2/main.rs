@@ -11,6 +11,7 @@ mod end_to_end;
 mod gantt;
 mod golden;
 mod kills;
+mod lock;
 mod others;
 mod random;
 mod refusals;

@@ -241,6 +241,7 @@ impl Account {
                     "vpc-id" | "attachment.vpc-id" => r.get("vpc"),
                     "tag-key" => return values.iter().any(|v| r.tags.contains_key(*v)),
                     "group-id" => r.get("group"),
+                    "key-name" => r.get("name"),
                     name => match name.strip_prefix("tag:") {
                         Some(key) => r.tags.get(key).map_or("", String::as_str),
                         None => return false,
@@ -727,7 +728,8 @@ impl Account {
                 format!("<keyPairId>{id}</keyPairId>")
             }
             "DeleteKeyPair" => {
-                self.all.retain(|_, k| !(k.kind == "key" && k.get("name") == p("KeyName")));
+                let named = |id: &str, k: &Res| if p("KeyPairId").is_empty() { k.get("name") == p("KeyName") } else { id == p("KeyPairId") };
+                self.all.retain(|id, k| !(k.kind == "key" && named(id, k)));
                 "<return>true</return>".to_owned()
             }
             "RunInstances" => {

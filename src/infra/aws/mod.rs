@@ -13,6 +13,7 @@ pub mod facts;
 mod instance;
 mod internet_gateway;
 mod key_pair;
+mod lock;
 mod machines;
 mod nat_gateway;
 mod operator;

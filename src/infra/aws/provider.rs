@@ -5,7 +5,9 @@ use super::{
     blockers, cost, destroy, diff,
     errors::{Fault, Meaning},
     facts::{self, Facts, Identity},
-    key_pair, machines, operator,
+    key_pair,
+    lock::KeyPairLock,
+    machines, operator,
     plan::{Plan, Work},
     read, run, tags,
     wanted::Wanted,
@@ -13,7 +15,7 @@ use super::{
 };
 use crate::{
     event::Events,
-    infra::{Change, Cost, InfraError, Provider, Provision, operator_key},
+    infra::{Change, Cost, InfraError, Provider, Provision, lock::LockStore, operator_key},
     spec::{self, AwsSettings, ClusterSpec},
 };
 use async_trait::async_trait;
@@ -402,6 +404,10 @@ impl Provider for Aws {
         let mut plan = Plan::default();
         destroy::plan(&world, &self.ours(spec, &world), &mut plan);
         Ok(plan.changes())
+    }
+
+    fn lock(&self, spec: &ClusterSpec) -> Option<Box<dyn LockStore>> {
+        Some(Box::new(KeyPairLock { api: self.api.clone(), cluster: spec.name.clone() }))
     }
 
     async fn discover(&self, spec: &ClusterSpec) -> Result<Provision, InfraError> {

@@ -22,6 +22,9 @@ pub const HOST_KEY_PENDING: &str = "kubewright.dev/host-key-pending";
 /// Set while instances are protected against termination.
 pub const PROTECTED: &str = "kubewright.dev/protected";
 
+/// The lock of a cluster; its value is the cluster's name. It does not carry [`CLUSTER`]: no plan and no destroy takes it.
+pub const LOCK: &str = "kubewright.dev/lock";
+
 /// Tags as a map.
 pub type Tags = BTreeMap<String, String>;
 

@@ -2,7 +2,7 @@
 
 /// The cluster's name.
 pub const CLUSTER: &str = "kubewright.dev/cluster";
-/// What a container is: [`ROLE_NODE`], [`ROLE_MIRROR`] or [`ROLE_BALANCER`].
+/// What a container is: [`ROLE_NODE`], [`ROLE_MIRROR`], [`ROLE_BALANCER`] or [`ROLE_LOCK`].
 pub const ROLE: &str = "kubewright.dev/role";
 /// The node's name.
 pub const NODE: &str = "kubewright.dev/node";
@@ -25,9 +25,14 @@ pub const SERVES_ALL: &str = "all";
 /// Our own images only; the official sources have the rest.
 pub const SERVES_OURS: &str = "ours";
 
+/// Who holds a lock, as JSON.
+pub const HOLDER: &str = "kubewright.dev/holder";
+
 /// A node.
 pub const ROLE_NODE: &str = "node";
 /// The package and image mirror.
 pub const ROLE_MIRROR: &str = "mirror";
 /// The load balancer before several control planes.
 pub const ROLE_BALANCER: &str = "balancer";
+/// The cluster's lock.
+pub const ROLE_LOCK: &str = "lock";

@@ -13,6 +13,7 @@ mod health;
 mod host;
 mod image;
 pub mod labels;
+mod lock;
 mod machine;
 mod mirror;
 mod network;

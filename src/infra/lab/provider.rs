@@ -6,6 +6,7 @@ use super::{
     cache,
     docker::Engine,
     health, host, image, labels,
+    lock::ContainerLock,
     machine::{self, FirstBoot, Recipe},
     mirror, network,
     nft::{self, Drift},
@@ -13,7 +14,9 @@ use super::{
 use crate::{
     event::Events,
     infra::{
-        Action, Change, InfraError, Machine, MachineHealth, MachineState, Provider, Provision, operator_key,
+        Action, Change, InfraError, Machine, MachineHealth, MachineState, Provider, Provision,
+        lock::LockStore,
+        operator_key,
         rules::{Group, Rule, rules},
     },
     spec::{ClusterSpec, LabSettings, NodeSpec},
@@ -304,6 +307,10 @@ impl Provider for Lab {
             events.step(&id, &title, Some(&machine.name), machine::load_rules(&self.engine, &machine.id, &wanted)).await?;
         }
         self.discover(spec).await
+    }
+
+    fn lock(&self, spec: &ClusterSpec) -> Option<Box<dyn LockStore>> {
+        Some(Box::new(ContainerLock { engine: self.engine.clone(), cluster: spec.name.clone() }))
     }
 
     async fn discover(&self, spec: &ClusterSpec) -> Result<Provision, InfraError> {
