@@ -1,7 +1,7 @@
 //! `kubewright reset`
 
 use super::{ClusterArgs, Exit, Failure, LockArgs, OutputArgs, shown::Shown};
-use crate::{engine::RunOptions, ops, text::Problem};
+use crate::{ops, text::Problem};
 use std::io::IsTerminal as _;
 
 /// Take Kubernetes off machines: exactly what was put on, nothing foreign, never a flush
@@ -22,12 +22,11 @@ pub struct Args {
 
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let cluster = ops::Cluster::open(&args.cluster.directory()?).await?;
-    let limit = if args.hosts.is_empty() { None } else { Some(args.hosts.join(",")) };
     if !args.yes {
         if !std::io::stdin().is_terminal() {
             return Err(Problem::new("reset without a terminal needs --yes").into());
         }
-        let what = limit.as_deref().unwrap_or("all machines");
+        let what = if args.hosts.is_empty() { "all machines".to_owned() } else { args.hosts.join(", ") };
         if !super::global::confirm(&format!("Take Kubernetes off {what} of cluster {}?", cluster.spec.name))? {
             return Ok(Exit::Done);
         }
@@ -37,8 +36,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let lock = args.lock.take(&cluster, command).await?;
     let shown = Shown::start(args.output.display(Some(log), false).titled(format!("reset {}", cluster.spec.name), None));
     lock.guard(&shown);
-    let options = RunOptions { limit, ..RunOptions::default() };
-    let result = ops::playbooks::shipped(&cluster, "playbooks/reset.yml", &options, &shown.events, shown.cancel.clone()).await;
+    let result = ops::reset::run(&cluster, &args.hosts, &shown.events, shown.cancel.clone()).await;
     shown.finish().await;
     let summary = lock.release(result.map_err(Failure::from)).await?;
     Ok(if summary.is_ok() { Exit::Done } else { Exit::HostsFailed })

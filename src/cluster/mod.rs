@@ -1,9 +1,13 @@
 //! What Kubernetes needs from us beyond kubeadm: join tokens, node labels and taints, readiness, spreading, certificates.
 //! Every function is idempotent and says whether it changed something; none prints.
 
+mod alive;
 mod certificates;
+mod cordon;
 mod csr;
+mod drain;
 pub mod etcd;
+mod forget;
 mod identity;
 mod node;
 pub mod quorum;
@@ -11,10 +15,14 @@ mod rollout;
 mod spread;
 mod token;
 
+pub use alive::{Heartbeats, SILENT, heartbeats};
 pub use certificates::{certificate_key, delete_uploaded};
+pub use cordon::{CLOSED_BY, Cordon, cordon, cordon_of, settle, uncordon};
 pub use csr::{NodeIdentity, approve_serving_certificates};
+pub use drain::{DrainOptions, DrainPlan, Drained, PodRef, drain, plan_drain};
+pub use forget::{Machine, drop_requests, forget_node, internal_address};
 pub use identity::{Identity, ca_hash, identity};
-pub use node::{Desired, NodeChange, delete_node, ensure_node, wait_node_ready};
+pub use node::{Desired, Heard, NodeChange, ensure_node, wait_node_ready};
 pub use rollout::wait_rollout;
 pub use spread::spread;
 pub use token::{JoinToken, create as create_token, revoke as revoke_token, revoke_described};

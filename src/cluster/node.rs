@@ -3,9 +3,10 @@
 use super::{ClusterError, Wait, doing};
 use ::kube::{
     Api, Client,
-    api::{DeleteParams, Patch, PatchParams},
+    api::{Patch, PatchParams},
 };
 use indexmap::IndexMap;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, Taint};
 use std::time::Duration;
 
@@ -68,27 +69,25 @@ pub async fn ensure_node(client: &Client, name: &str, desired: &Desired, dry_run
     Ok(NodeChange { details })
 }
 
-/// Deletes a Node that stands for no machine any more: kubeadm refuses to join under the name of one that looks Ready.
-/// Returns whether it was (or, in a dry run, would be) deleted.
-pub async fn delete_node(client: &Client, name: &str, dry_run: bool) -> Result<bool, ClusterError> {
-    let api: Api<Node> = Api::all(client.clone());
-    if dry_run {
-        return Ok(doing(format!("read node {name}"), api.get_metadata_opt(name).await)?.is_some());
-    }
-    match api.delete(name, &DeleteParams::default()).await {
-        Ok(_) => Ok(true),
-        Err(::kube::Error::Api(status)) if status.code == 404 => Ok(false),
-        Err(error) => doing(format!("delete node {name}"), Err(error)),
-    }
+/// Which sign of life counts. What a Node's status says stays there while its machine reboots: "Ready" alone proves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Any.
+    Ever,
+    /// One since this time of the node's own clock: since its kubelet was started.
+    Since(Timestamp),
+    /// One that is newer than what is seen first.
+    Anew,
 }
 
-/// Waits until a Node exists and is Ready.
-pub async fn wait_node_ready(client: &Client, name: &str, within: Duration) -> Result<(), ClusterError> {
+/// Waits until a Node exists and is Ready, by its kubelet's own word of a time that counts.
+pub async fn wait_node_ready(client: &Client, name: &str, heard: Heard, within: Duration) -> Result<(), ClusterError> {
     let api: Api<Node> = Api::all(client.clone());
     let mut wait = Wait::new(format!("node {name} Ready"), within);
+    let mut first = None;
     loop {
         let reason = match api.get_opt(name).await {
-            Ok(Some(node)) => match not_ready(node) {
+            Ok(Some(node)) => match not_ready(&node, heard, &mut first) {
                 None => return Ok(()),
                 Some(reason) => reason,
             },
@@ -100,11 +99,23 @@ pub async fn wait_node_ready(client: &Client, name: &str, within: Duration) -> R
     }
 }
 
-/// Why a Node is not Ready; `None`: it is.
-fn not_ready(node: Node) -> Option<String> {
-    let conditions = node.status.and_then(|s| s.conditions).unwrap_or_default();
-    let Some(ready) = conditions.into_iter().find(|c| c.type_ == "Ready") else { return Some("no Ready condition yet".to_owned()) };
-    (ready.status != "True").then(|| ready.message.or(ready.reason).unwrap_or(ready.status))
+/// Why a Node is not Ready; `None`: it is. `first` keeps the time of the word that was seen first.
+fn not_ready(node: &Node, heard: Heard, first: &mut Option<Timestamp>) -> Option<String> {
+    let conditions = node.status.as_ref().and_then(|s| s.conditions.as_ref());
+    let Some(ready) = conditions.into_iter().flatten().find(|c| c.type_ == "Ready") else {
+        return Some("no Ready condition yet".to_owned());
+    };
+    if ready.status != "True" {
+        return Some(ready.message.clone().or_else(|| ready.reason.clone()).unwrap_or_else(|| ready.status.clone()));
+    }
+    let said = ready.last_heartbeat_time.as_ref().map(|t| t.0)?;
+    let seen = *first.get_or_insert(said);
+    let counts = match heard {
+        Heard::Ever => true,
+        Heard::Since(started) => said >= started,
+        Heard::Anew => said > seen,
+    };
+    (!counts).then(|| format!("its last word is of {said}, from before its kubelet was started"))
 }
 
 fn parse_taint(text: &str) -> Result<Taint, ClusterError> {
@@ -115,7 +126,23 @@ fn parse_taint(text: &str) -> Result<Taint, ClusterError> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse_taint;
+    use super::{Heard, Timestamp, not_ready, parse_taint};
+
+    #[test]
+    fn the_word_of_a_kubelet_that_is_gone_does_not_count() {
+        let at = |s: &str| s.parse::<Timestamp>().unwrap();
+        let node = |status: &str| {
+            let ready = serde_json::json!({"type": "Ready", "status": status, "message": "m", "lastHeartbeatTime": "2026-11-25T07:00:00Z"});
+            serde_json::from_value(serde_json::json!({"metadata": {}, "status": {"conditions": [ready]}})).unwrap()
+        };
+        let ready = |heard| not_ready(&node("True"), heard, &mut None);
+        assert_eq!(ready(Heard::Ever), None);
+        assert_eq!(ready(Heard::Since(at("2026-11-25T07:00:00Z"))), None);
+        assert!(ready(Heard::Since(at("2026-11-25T07:00:01Z"))).unwrap().contains("before its kubelet was started"));
+        assert!(ready(Heard::Anew).is_some());
+        assert_eq!(not_ready(&node("True"), Heard::Anew, &mut Some(at("2026-11-25T06:59:50Z"))), None);
+        assert_eq!(not_ready(&node("Unknown"), Heard::Ever, &mut None).as_deref(), Some("m"));
+    }
 
     #[test]
     fn taints() {

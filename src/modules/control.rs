@@ -342,9 +342,10 @@ kube_actions! {
         opt("state", T::Str).choices(&["present", "absent"]), opt("ttl", T::Raw), opt("description", T::Str), opt("token_id", T::Str),
         opt("certificate_key", T::Bool)
     ];
-    /// Labels, taints, annotations and readiness of a node.
+    /// Labels, taints, annotations and readiness of a node; `absent`: whatever is left of an earlier machine of that name.
     KUBE_NODE "kube_node" [
-        opt("name", T::Str).req(), opt("state", T::Str).choices(&["present", "absent"]), opt("labels", T::Dict), opt("taints", T::Raw), opt("annotations", T::Dict), opt("wait", T::Int)
+        opt("name", T::Str).req(), opt("state", T::Str).choices(&["present", "absent"]), opt("address", T::Str), opt("since", T::Str),
+        opt("labels", T::Dict), opt("taints", T::Raw), opt("annotations", T::Dict), opt("wait", T::Int)
     ];
     /// The certificates that kubeadm uploads for a joining control plane: deleted.
     KUBE_CERTIFICATES "kube_certificates" [opt("state", T::Str).choices(&["absent"]).req()];

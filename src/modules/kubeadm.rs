@@ -64,8 +64,8 @@ pub static KUBEADM_UPLOAD_CERTS: ModuleDef = ModuleDef {
     },
 };
 
-/// To which cluster this machine belongs: `ca_cert_hash` (empty: to none, or a join was interrupted), `joined`, and whether
-/// it is a `control_plane`. Only looks.
+/// To which cluster this machine belongs: `ca_cert_hash` (empty: to none, or a join was interrupted), `joined`, whether it is
+/// a `control_plane`, and `kubelet_started`, seconds since 1970 by its own clock (empty: kubelet does not run). Only looks.
 pub static KUBEADM_JOINED: ModuleDef = ModuleDef {
     names: &["kubeadm_joined"],
     options: &[],
@@ -80,6 +80,7 @@ pub static KUBEADM_JOINED: ModuleDef = ModuleDef {
                 result.fields.insert("joined".into(), (!hash.is_empty()).into());
                 result.fields.insert("control_plane".into(), (!hash.is_empty() && said.has("control_plane")).into());
                 result.fields.insert("ca_cert_hash".into(), hash.into());
+                result.fields.insert("kubelet_started".into(), said.get("started").into());
             }),
         ))
     },

@@ -34,12 +34,24 @@ pub async fn cluster_hosts(cluster: &Cluster, provision: &Provision, before: &[M
     let connector = Arc::new(Network::new(hosts::dialled(&cluster.spec, provision, booting), LoginDefaults::default()));
     let survey = survey::survey(&cluster.spec, &connector, before, &provision.machines).await?;
     let others = provision.machines.iter().filter(|m| m.pool == ClusterSpec::CONTROL_PLANE && Some(&m.name) != survey.lead.as_ref());
-    let names = survey.lead.iter().cloned().chain(others.map(|m| m.name.clone()));
+    let names: Vec<String> = survey.lead.iter().cloned().chain(others.map(|m| m.name.clone())).collect();
+    Ok(surveyed(cluster, provision, connector, &survey, names))
+}
+
+/// Machines that are to leave the cluster, which is reached through these control planes only. A cluster that is broken is no
+/// hindrance.
+pub async fn leaving_hosts(cluster: &Cluster, provision: &Provision, staying: Vec<String>) -> Hosts {
+    let connector = cluster.connector(provision);
+    let survey = survey::survey(&cluster.spec, &connector, &provision.machines, &provision.machines).await.unwrap_or_default();
+    surveyed(cluster, provision, connector, &survey, staying)
+}
+
+fn surveyed(cluster: &Cluster, provision: &Provision, connector: Arc<Network>, survey: &survey::Survey, planes: Vec<String>) -> Hosts {
     let services = ApiServices {
         services: ClusterServices::new(Arc::clone(&cluster.spec), cluster.state.clone()),
-        control_planes: ControlPlanes::new(Arc::clone(&connector), names),
+        control_planes: ControlPlanes::new(Arc::clone(&connector), planes),
     };
-    Ok(Hosts { inventory: hosts::inventory(&cluster.spec, provision, &survey), connector, services: Arc::new(services) })
+    Hosts { inventory: hosts::inventory(&cluster.spec, provision, survey), connector, services: Arc::new(services) }
 }
 
 /// Reads and checks playbooks; touches no host.
@@ -82,17 +94,4 @@ pub async fn run(
     let playbook = read(sources, load_options)?;
     let context = engine::Context { connector: hosts.connector, services: hosts.services, load: load_options.clone() };
     Ok(Box::pin(engine::run(&playbook, hosts.inventory, context, options, events, cancel)).await)
-}
-
-/// Runs a shipped playbook on a cluster's machines as they are.
-pub async fn shipped(
-    cluster: &Cluster,
-    path: &str,
-    options: &RunOptions,
-    events: &Events,
-    cancel: CancellationToken,
-) -> Result<RunSummary, OpsError> {
-    let provision = cluster.discover().await?;
-    let hosts = cluster_hosts(cluster, &provision, &provision.machines, false).await?;
-    run(&[shipped_source(path)], &load_options(), hosts, options, events, cancel).await
 }

@@ -7,12 +7,13 @@ use super::{
     state::State,
 };
 use crate::{
-    cluster::{self, Desired, NodeIdentity},
+    cluster::{self, Desired, Heard, NodeIdentity},
     event::Diff,
     modules::TaskResult,
     spec::ClusterSpec,
 };
 use indexmap::IndexMap;
+use jiff::Timestamp;
 use minijinja::Value;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::Mutex;
@@ -157,17 +158,25 @@ async fn etcd_member(control_planes: &ControlPlanes, task: &KubeTask<'_>) -> Res
 
 async fn node(access: &Access, task: &KubeTask<'_>) -> Result<TaskResult, cluster::ClusterError> {
     let name = text(task, "name").unwrap_or_default();
-    if text(task, "state").as_deref() == Some("absent") {
-        let deleted = cluster::delete_node(&access.client, &name, task.check).await?;
-        return Ok(TaskResult { changed: deleted, ..TaskResult::ok(if deleted { "deleted" } else { "there is none" }) });
-    }
     let within = Duration::from_secs(number(task, "wait").unwrap_or(0));
     let api: ::kube::Api<k8s_openapi::api::core::v1::Node> = ::kube::Api::all(access.client.clone());
+    if text(task, "state").as_deref() == Some("absent") {
+        let address = text(task, "address").and_then(|a| a.parse().ok());
+        let machine = address.map_or(cluster::Machine::Gone, cluster::Machine::At);
+        let was = cluster::forget_node(&access.client, &name, machine, task.check).await?;
+        let said = if was { format!("node {name} of an earlier machine is forgotten") } else { format!("there is no node {name}") };
+        return Ok(TaskResult { changed: was, ..TaskResult::ok(said) });
+    }
     if task.check && matches!(api.get_opt(&name).await, Ok(None)) {
         return Ok(TaskResult { changed: true, ..TaskResult::ok(format!("node {name} would join")) });
     }
     if !within.is_zero() && !task.check {
-        cluster::wait_node_ready(&access.client, &name, within).await?;
+        // Empty: kubelet was not running when we looked.
+        let heard = match text(task, "since") {
+            None => Heard::Ever,
+            Some(since) => since.parse().ok().and_then(|s| Timestamp::from_second(s).ok()).map_or(Heard::Anew, Heard::Since),
+        };
+        cluster::wait_node_ready(&access.client, &name, heard, within).await?;
     }
     let desired = Desired { labels: map(task, "labels"), annotations: map(task, "annotations"), taints: list(task, "taints") };
     let change = cluster::ensure_node(&access.client, &name, &desired, task.check).await?;

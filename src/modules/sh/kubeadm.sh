@@ -268,7 +268,7 @@ kw_ask() {
 	fi
 }
 
-# The CA that this machine trusts, when its join (or init) came to an end. Whether that is the wanted cluster's CA is
+# The CA that this machine trusts, when its join (or init) came to an end, and when kubelet was started. Whether that is the wanted cluster's CA is
 # compared by whoever knows that one.
 kw_joined_check() {
 	kw_marker=$kw_k8s/kubewright-join.started
@@ -277,6 +277,18 @@ kw_joined_check() {
 		kw_out_stdin ca <"$kw_k8s/pki/ca.crt"
 		if kw_is_control_plane; then kw_out control_plane 1; fi
 	fi
+	kw_active='' kw_since=''
+	kw_list=$(systemctl show kubelet -p ActiveState,ActiveEnterTimestamp 2>/dev/null) || kw_list=''
+	while IFS='=' read -r kw_k kw_v; do
+		case $kw_k in
+		ActiveState) kw_active=$kw_v ;;
+		ActiveEnterTimestamp) kw_since=$kw_v ;;
+		esac
+	done <<-EOT
+		$kw_list
+	EOT
+	# "Wed 2026-11-25 07:00:00 UTC" of systemd is a date that date(1) reads.
+	if [ "$kw_active" = active ] && [ -n "$kw_since" ]; then kw_out started "$(date -d "$kw_since" +%s)"; fi
 }
 
 kw_is_control_plane() {

@@ -166,9 +166,8 @@ async fn renew(store: Arc<dyn LockStore>, id: String, lost: CancellationToken, p
         let end = last + pace.give_up;
         match tokio::time::timeout_at(end, store.renew(&id)).await {
             Ok(Ok(true)) => last = Instant::now(),
-            Ok(Ok(false)) => break,
+            Ok(Ok(false)) | Err(_) => break,
             Ok(Err(error)) => tracing::warn!(%error, "the lock was not renewed"),
-            Err(_) => break,
         }
         if last.elapsed() >= pace.give_up {
             break;
