@@ -23,14 +23,10 @@ pub async fn run(cluster: &Cluster, machines: &[String], events: &Events, cancel
     let planes = provision.machines.iter().filter(|m| m.pool == ClusterSpec::CONTROL_PLANE).map(|m| m.name.clone());
     let stay: Vec<String> = planes.filter(|name| !goes(name)).collect();
     // Where kubeadm init was never done there is nobody to tell.
-    let told = match stay.first() {
-        None => false,
-        Some(plane) => {
-            let connection = cluster.connector(&provision).connect(plane).await?;
-            let access =
-                super::api::access(&cluster.spec, &cluster.state, plane, &connection, super::OPERATOR, super::OPERATOR_GROUP).await;
-            !matches!(access, Err(ApiError::NotInitialised { .. }))
-        }
+    let told = !stay.is_empty() && {
+        let planes = ControlPlanes::new(cluster.connector(&provision), stay.clone());
+        let access = api::access(&cluster.spec, &cluster.state, &planes, super::OPERATOR, super::OPERATOR_GROUP).await;
+        !matches!(access, Err(ApiError::NotInitialised { .. }))
     };
     let limit = (!machines.is_empty()).then(|| machines.join(","));
     let extra_vars = [("cluster_stays".to_owned(), Raw { value: told.into(), span: None })].into_iter().collect();
