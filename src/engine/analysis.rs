@@ -199,11 +199,15 @@ impl Pending {
     }
 }
 
-/// Whether other hosts' variables are read, directly or through variables.
+/// Names that tell which hosts are still in the play.
+const WHO_IS_LEFT: [&str; 3] = ["ansible_play_hosts", "ansible_play_batch", "play_hosts"];
+
+/// Whether other hosts' variables are read, or who is left, directly or through variables.
 pub(super) fn reads_others(world: &World, scope: &TaskScope, reads: &FreeVars) -> bool {
     fn follow(world: &World, scope: &TaskScope, reads: &FreeVars, seen: &mut HashSet<String>) -> bool {
         reads.names.iter().any(|name| {
             name == "hostvars"
+                || WHO_IS_LEFT.contains(&name.as_str())
                 || (seen.insert(name.clone())
                     && scope
                         .raw(name)

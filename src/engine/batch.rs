@@ -219,8 +219,8 @@ impl Runner {
                 if let Some(text) = edit::text_after(e, &outcome) {
                     texts.insert(e.path.clone(), text);
                 }
-                let (result, step) = edit::decide(e, &outcome, self.world.options.diff);
                 let check = magic::check_mode(&entry.planned.scope);
+                let (result, step) = edit::decide(e, &outcome, self.world.options.diff, check);
                 match step.filter(|_| !check && !result.failed) {
                     None => results.set(&self.world, &entry.planned, item, result),
                     Some(step) => {
@@ -322,7 +322,7 @@ impl Runner {
     }
 }
 
-fn merge(planned: &TaskResult, said: TaskResult) -> TaskResult {
+pub(super) fn merge(planned: &TaskResult, said: TaskResult) -> TaskResult {
     let mut out = planned.clone();
     out.fields.extend(said.fields);
     out.warnings.extend(said.warnings);

@@ -183,6 +183,6 @@ fn include_vars(world: &World, task: &Arc<Task>, scope: &TaskScope) -> Result<It
     let mut result = TaskResult::default();
     let shown = vars.iter().map(|(k, r)| (Value::from(k.as_str()), r.value.clone()));
     result.fields.insert("ansible_facts".to_owned(), Value::from_pairs(shown));
-    result.fields.insert("ansible_included_var_files".to_owned(), paths.iter().map(|p| Value::from(p.display().to_string())).collect());
+    result.fields.insert("ansible_included_var_files".to_owned(), paths.iter().map(|p| Value::from(super::magic::absolute(p))).collect());
     Ok(ItemWork::Done(result, Effect::Vars(vars)))
 }

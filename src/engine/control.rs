@@ -15,11 +15,21 @@ use crate::{
     shell::Sh,
 };
 use minijinja::Value;
+use sha1::{Digest as _, Sha1};
 use std::{
     collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
+
+/// Two digits behind the point.
+fn round(number: f64) -> f64 {
+    (number * 100.0).round() / 100.0
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
 
 /// A step of our own that looks or acts, without a module.
 fn step(check: Sh) -> ProgramStep {
@@ -37,6 +47,7 @@ impl Runner {
         let check = super::magic::check_mode(scope);
         match control {
             Control::Pause { duration, prompt, echo } => Ok(self.pause(duration, prompt.as_deref(), echo).await),
+            Control::WaitForConnection { .. } if check => Ok(TaskResult { skipped: true, ..TaskResult::default() }),
             Control::WaitForConnection { timeout, delay, sleep } => {
                 self.sleep(delay).await;
                 let begun = Instant::now();
@@ -51,9 +62,11 @@ impl Runner {
             }
             Control::Reboot { timeout, test_command, message } if !check => self.reboot(target, timeout, &test_command, &message).await,
             Control::Reboot { .. } => Ok(TaskResult { changed: true, ..TaskResult::default() }),
-            Control::Fetch { src, dest, flat, fail_on_missing } => {
-                self.fetch(task, target, &src, &dest, flat, fail_on_missing, check).await
+            Control::Fetch { .. } if check => {
+                let msg = Some("check mode not (yet) supported for this module".to_owned());
+                Ok(TaskResult { skipped: true, msg, ..TaskResult::default() })
             }
+            Control::Fetch { src, dest, flat, fail_on_missing } => self.fetch(task, target, &src, &dest, flat, fail_on_missing).await,
             Control::Setup { filter, .. } => {
                 self.host.data().facts_on = true;
                 let wants = if filter.is_empty() || filter.iter().any(|f| f.contains('*')) {
@@ -105,6 +118,8 @@ impl Runner {
                 });
                 let mut result = TaskResult { changed: true, ..TaskResult::default() };
                 result.fields.insert("add_group".to_owned(), Value::from(key));
+                let parents = if parents.is_empty() { vec!["all".to_owned()] } else { parents };
+                result.fields.insert("parent_groups".to_owned(), Value::from(parents));
                 Ok(result)
             }
             control @ (Control::Kube { .. } | Control::KubeApply { .. }) => {
@@ -136,7 +151,15 @@ impl Runner {
                 None => result.warnings.push("pause: nobody is there to answer, going on".to_owned()),
             }
         }
-        result.fields.insert("delta".to_owned(), Value::from(begun.elapsed().as_secs()));
+        let spent = begun.elapsed();
+        let said = match duration {
+            Some(d) if d.as_secs() >= 60 && d.as_secs() % 60 == 0 => format!("Paused for {} minutes", round(spent.as_secs_f64() / 60.0)),
+            _ => format!("Paused for {} seconds", round(spent.as_secs_f64())),
+        };
+        for (name, value) in [("delta", Value::from(spent.as_secs())), ("rc", 0.into()), ("stdout", said.into()), ("stderr", "".into()), ("echo", echo.into())] {
+            result.fields.insert(name.to_owned(), value);
+        }
+        result.fields.entry("user_input".to_owned()).or_insert_with(|| "".into());
         result
     }
 
@@ -192,7 +215,6 @@ impl Runner {
         Ok(result)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the module's options")]
     async fn fetch(
         &self,
         task: &Task,
@@ -201,16 +223,16 @@ impl Runner {
         dest: &str,
         flat: bool,
         fail_on_missing: bool,
-        check: bool,
     ) -> Result<TaskResult, Stop> {
         let outcome = self.single(target, step(Sh::fill("[ -f {} ] || exit 44\ncat -- {}", &[src, src]))).await?;
         if outcome.rc == 44 {
             let msg = format!("the remote file does not exist: {src}");
-            return Ok(if fail_on_missing {
-                TaskResult::failure(msg)
-            } else {
-                TaskResult::ok(format!("{msg}, not transferring, ignored"))
-            });
+            if fail_on_missing {
+                return Ok(TaskResult::failure(msg));
+            }
+            let mut result = TaskResult::ok("the remote file does not exist, not transferring, ignored");
+            result.fields.insert("file".to_owned(), src.into());
+            return Ok(result);
         }
         if outcome.rc != 0 || outcome.truncated {
             let why =
@@ -225,15 +247,24 @@ impl Runner {
             (false, _) => base.join(&self.host.name).join(src.trim_start_matches('/')),
         };
         let same = std::fs::read(&path).is_ok_and(|old| old == outcome.stdout);
-        if !same && !check {
+        if !same {
             let write = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(&path, &outcome.stdout));
             if let Err(e) = write {
                 return Ok(TaskResult::failure(format!("{}: {e}", path.display())));
             }
         }
         let mut result = TaskResult { changed: !same, ..TaskResult::default() };
-        result.fields.insert("dest".to_owned(), Value::from(path.display().to_string()));
-        result.fields.insert("file".to_owned(), Value::from(src));
+        let checksum = hex(&Sha1::digest(&outcome.stdout));
+        for (name, value) in [
+            ("dest", Value::from(super::magic::absolute(&path))),
+            ("file", src.into()),
+            ("md5sum", hex(&md5::compute(&outcome.stdout).0).into()),
+            ("remote_md5sum", ().into()),
+            ("checksum", checksum.as_str().into()),
+            ("remote_checksum", checksum.as_str().into()),
+        ] {
+            result.fields.insert(name.to_owned(), value);
+        }
         Ok(result)
     }
 

@@ -52,7 +52,7 @@ pub(super) fn find(world: &World, task: &Task, kind: &str, name: &str) -> Result
 
 /// Reads it, a directory with all that is in it. Encrypted files are opened.
 pub(super) fn read(world: &World, task: &Task, kind: &str, name: &str) -> Result<LocalFile, String> {
-    let path = find(world, task, kind, name)?;
+    let path = PathBuf::from(super::magic::absolute(&find(world, task, kind, name)?));
     let files = &world.load.files;
     if !files.is_dir(&path) {
         return one(world, &path);

@@ -4,7 +4,7 @@ use super::scope::{HostVars, TaskScope};
 use minijinja::Value;
 
 /// Their names, for `vars`.
-pub(super) const NAMES: [&str; 27] = [
+pub(super) const NAMES: [&str; 29] = [
     "inventory_hostname",
     "inventory_hostname_short",
     "group_names",
@@ -17,6 +17,8 @@ pub(super) const NAMES: [&str; 27] = [
     "ansible_play_name",
     "playbook_dir",
     "inventory_dir",
+    "inventory_file",
+    "ansible_forks",
     "role_name",
     "ansible_role_name",
     "role_path",
@@ -62,7 +64,12 @@ pub(super) fn get(scope: &TaskScope, name: &str) -> Option<Value> {
             let dir = task.map(|t| &t.playbook_dir).or_else(|| frame.run.as_ref().map(|r| &r.play.directory))?;
             Value::from(absolute(dir))
         }
-        "inventory_dir" => Value::from(absolute(&world.with_inventory(|i| i.directory.clone())?)),
+        "inventory_dir" => {
+            let own = |i: &crate::inventory::Inventory| i.hosts.get(host)?.source.as_ref()?.parent().map(std::path::Path::to_owned);
+            Value::from(absolute(&world.with_inventory(|i| own(i).or_else(|| i.directory.clone()))?))
+        }
+        "inventory_file" => Value::from(absolute(&world.with_inventory(|i| i.hosts.get(host)?.source.clone())?)),
+        "ansible_forks" => Value::from(world.options.forks),
         "role_name" | "ansible_role_name" => Value::from(role?.name.as_str()),
         "role_path" => Value::from(absolute(&role?.directory)),
         "role_names" | "ansible_role_names" | "ansible_play_role_names" => {
@@ -85,6 +92,13 @@ pub(super) fn get(scope: &TaskScope, name: &str) -> Option<Value> {
             ("minor", Value::from(19)),
             ("revision", Value::from(0)),
         ]),
+        // Not among NAMES: it exists only where a task is delegated.
+        "ansible_delegated_vars" => {
+            let delegate = task?.keywords.delegate_to.as_ref()?;
+            let name = super::value::as_text(&world.templar.render_value(&delegate.value, scope).ok()?);
+            let vars = HostVars::value(scope).get_item(&Value::from(name.as_str())).ok()?;
+            Value::from_pairs([(name, vars)])
+        }
         "ansible_search_path" => super::files::search_dirs(task?).into_iter().map(|p| Value::from(absolute(&p))).collect(),
         _ => return None,
     })
@@ -102,7 +116,8 @@ pub(super) fn check_mode(scope: &TaskScope) -> bool {
     own.and_then(|raw| super::value::as_bool(&raw.value)).unwrap_or(scope.frame.world.options.check)
 }
 
-fn absolute(path: &std::path::Path) -> String {
+/// As variables show paths.
+pub(super) fn absolute(path: &std::path::Path) -> String {
     if path.starts_with(crate::playbook::EMBEDDED) {
         return path.display().to_string();
     }

@@ -154,6 +154,7 @@ fn fill(world: &World, planned: &mut Planned) -> Result<(), Obstacle> {
     let values = match loops::values(world, &scope, looping) {
         Ok(values) => values,
         Err(e) => {
+            planned.ignore_errors = flag(world, &*scope, task.keywords.ignore_errors.as_ref()).ok().flatten().unwrap_or_default();
             // A loop over something undefined is skipped if a condition that does not need the item is false.
             if let Ok(Some(condition)) = first_false(world, &*scope, &task.keywords.when) {
                 planned.looped = false;
@@ -198,7 +199,8 @@ fn sets_variables(task: &Task) -> bool {
 /// The result of a false condition.
 pub(super) fn skipped(condition: &Condition) -> TaskResult {
     let mut result = TaskResult { skipped: true, ..TaskResult::default() };
-    result.fields.insert("false_condition".to_owned(), Value::from(condition.text.as_str()));
+    let shown = if condition.text == "false" { Value::from(false) } else { Value::from(condition.text.as_str()) };
+    result.fields.insert("false_condition".to_owned(), shown);
     result.fields.insert("skip_reason".to_owned(), Value::from("Conditional result was False"));
     result
 }
@@ -289,6 +291,7 @@ fn module_work(world: &World, task: &Arc<Task>, def: &'static crate::modules::Mo
     let env = Env {
         check_mode: magic::check_mode(scope),
         diff: world.options.diff,
+        full: task.register.is_some() || world.options.verbosity > 0,
         facts: &known,
         read: &read,
         render: &render,

@@ -40,8 +40,8 @@ pub(super) struct PlayRun {
     progress: Mutex<Progress>,
     tick: watch::Sender<u64>,
     once: Mutex<HashMap<Position, Once>>,
-    /// Why everybody stops.
-    abort: Mutex<Option<String>>,
+    /// Why everybody fails where they are, each time that it happened.
+    stops: Mutex<Vec<String>>,
     /// `meta: end_play`.
     ended: Mutex<bool>,
 }
@@ -83,7 +83,7 @@ impl PlayRun {
             progress: Mutex::new(progress),
             tick: watch::Sender::new(0),
             once: Mutex::default(),
-            abort: Mutex::default(),
+            stops: Mutex::default(),
             ended: Mutex::default(),
         })
     }
@@ -133,14 +133,20 @@ impl PlayRun {
         self.tick.send_modify(|n| *n = n.wrapping_add(1));
     }
 
-    /// Everybody stops.
+    /// Everybody fails where they are; blocks may rescue them.
     pub(super) fn stop(&self, why: &str) {
-        lock(&self.abort).get_or_insert_with(|| why.to_owned());
+        lock(&self.stops).push(why.to_owned());
         self.tell();
     }
 
-    pub(super) fn stopped(&self) -> Option<String> {
-        lock(&self.abort).clone()
+    /// How often everybody was stopped.
+    pub(super) fn stops(&self) -> usize {
+        lock(&self.stops).len()
+    }
+
+    /// Why, where that happened more often than `seen`.
+    pub(super) fn stopped(&self, seen: usize) -> Option<String> {
+        lock(&self.stops).get(seen..).and_then(|new| new.last().cloned())
     }
 
     pub(super) fn end(&self) {
@@ -152,11 +158,11 @@ impl PlayRun {
         *lock(&self.ended)
     }
 
-    /// Waits until no host is before a position; `false`: the play was stopped meanwhile.
-    pub(super) async fn all_at(&self, position: &Position) -> bool {
+    /// Waits until no host is before a position; `false`: the play ended, or was stopped more often than `seen`.
+    pub(super) async fn all_at(&self, position: &Position, seen: usize) -> bool {
         let mut tick = self.tick.subscribe();
         loop {
-            if self.stopped().is_some() || self.ended() {
+            if self.stops() > seen || self.ended() {
                 return false;
             }
             if lock(&self.progress).order.keys().next().is_none_or(|least| least >= position) {

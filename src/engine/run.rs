@@ -147,10 +147,7 @@ async fn play_group(world: &Arc<World>, group: &[Arc<Play>], summary: &mut RunSu
         return true;
     }
     for host in &everyone {
-        let host = world.host(host);
-        let mut data = host.data();
-        data.touched = true;
-        data.done = false;
+        world.host(host).data().done = false;
     }
     if !independent {
         for (play, hosts) in plays {
@@ -159,6 +156,9 @@ async fn play_group(world: &Arc<World>, group: &[Arc<Play>], summary: &mut RunSu
             }
         }
         return true;
+    }
+    for host in &everyone {
+        world.host(host).data().touched = true;
     }
     // `serial` of an independent play: so many hosts are in it at the same time, whoever comes first.
     let gate = |play: &Play, hosts: &[String]| {
@@ -210,10 +210,13 @@ async fn linear(world: &Arc<World>, play: &Arc<Play>, hosts: Vec<String>) -> boo
         let run = PlayRun::new(world, Arc::clone(play), hosts.clone(), batch, &play_scope(world));
         world.events.emit(Kind::PlayStarted { name: title(world, play), hosts: run.batch.clone() });
         let everyone: Vec<Arc<Host>> = run.batch.iter().map(|h| world.host(h)).collect();
+        for host in &everyone {
+            host.data().touched = true;
+        }
         let mut walking: FuturesUnordered<_> = everyone.iter().map(|host| one(world, host, &run)).collect();
         while walking.next().await.is_some() {}
         let alive = run.batch.iter().filter(|h| world.host(h).data().alive()).count();
-        if alive == 0 || run.stopped().is_some() || world.cancel.is_cancelled() {
+        if alive == 0 || world.cancel.is_cancelled() {
             return false;
         }
         if run.ended() && run.batch.len() == run.all.len() {

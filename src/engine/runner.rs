@@ -42,6 +42,8 @@ pub(super) struct Runner {
     /// Others must be here too before the next task.
     pub(super) sync_next: bool,
     synced: Option<Position>,
+    /// How many of the play's stops have been met.
+    pub(super) stops: usize,
     /// The host is out of the play; handlers may still be forced.
     pub(super) dead: bool,
     /// Tasks are passed over until `--start-at-task`.
@@ -83,6 +85,7 @@ impl Runner {
             roles_seen: HashSet::new(),
             sync_next: false,
             synced: None,
+            stops: 0,
             dead: false,
         }
     }
@@ -106,13 +109,14 @@ impl Runner {
         while !self.over() {
             let position = self.stack.position();
             self.run.reached(&self.host.name, position.clone());
-            if let (Some(why), false) = (self.run.stopped(), self.dead) {
-                // Somebody else's failure ends the play for all: as a failure of the task that would come next.
-                self.dead = true;
-                self.host.data().failed.get_or_insert(why);
-                break;
+            if let Some(why) = self.run.stopped(self.stops) {
+                self.stops = self.run.stops();
+                if !self.dead {
+                    self.stopped(why);
+                    continue;
+                }
             }
-            if std::mem::take(&mut self.sync_next) && self.run.linear() && !self.run.all_at(&position).await {
+            if std::mem::take(&mut self.sync_next) && self.run.linear() && !self.run.all_at(&position, self.stops).await {
                 continue;
             }
             match self.next() {
@@ -123,7 +127,7 @@ impl Runner {
                 Todo::Sync => {
                     let position = self.stack.position();
                     self.run.reached(&self.host.name, position.clone());
-                    if self.run.all_at(&position).await {
+                    if self.run.all_at(&position, self.stops).await {
                         self.synced = Some(position);
                     }
                 }
@@ -146,13 +150,22 @@ impl Runner {
         self.world.cancel.is_cancelled() || self.run.ended() || self.host.data().unreachable.is_some() || self.stack.0.is_empty()
     }
 
+    /// Somebody else's failure is everybody's: where a block takes it, the host goes on there; else it is out.
+    fn stopped(&mut self, why: String) {
+        let Some(task) = self.next_task() else { return };
+        let failure = Arc::new(Failure { task, message: why });
+        if self.stack.raise(&failure).is_none() {
+            self.host.data().failed.get_or_insert_with(|| failure.message.clone());
+            self.stack = Stack::default();
+            self.dead = true;
+            self.world.changed();
+        }
+    }
+
     /// The host is out, unless its handlers are forced to run.
     pub(super) fn lose(&mut self, failure: &Failure) {
         self.host.data().failed.get_or_insert_with(|| format!("{}: {}", failure.task.title(), failure.message));
         self.stack = Stack::default();
-        if self.run.any_errors_fatal || analysis_fatal(&self.world, &failure.task) {
-            self.run.stop(&format!("{} failed on {}", failure.task.title(), self.host.name));
-        }
         if self.run.force_handlers && !self.dead {
             self.flush();
         }
@@ -395,6 +408,7 @@ impl Runner {
         self.world.events.emit(event::Kind::HostLost { host: self.host.name.clone(), reason: why.to_owned() });
         if self.run.any_errors_fatal {
             self.run.stop(&format!("{} is unreachable", self.host.name));
+            self.stops = self.run.stops();
         }
         self.dead = true;
         self.world.changed();
@@ -429,7 +443,7 @@ fn ends_batch(planned: &Planned, analysis: &Analysis) -> bool {
 }
 
 /// `any_errors_fatal` on a block or task.
-fn analysis_fatal(world: &World, task: &Task) -> bool {
+pub(super) fn fatal(task: &Task) -> bool {
     let raw = task.keywords.any_errors_fatal.as_ref();
-    raw.and_then(|r| super::value::as_bool(&r.value)).unwrap_or_default() && !world.cancel.is_cancelled()
+    raw.and_then(|r| super::value::as_bool(&r.value)).unwrap_or_default()
 }

@@ -336,6 +336,10 @@ impl Runner {
         } else {
             self.host.data().counts.failed += 1;
         }
+        if self.run.any_errors_fatal || super::runner::fatal(task) {
+            self.run.stop(&format!("{} failed on {}", task.title(), self.host.name));
+            self.stops = self.run.stops();
+        }
         if self.stack.raise(&failure).is_none() {
             self.lose(&failure);
         }

@@ -45,7 +45,7 @@ impl Runner {
             Err(e) => return self.fail_here(&e.to_string()),
         };
         if once {
-            if !self.run.all_at(&position).await {
+            if !self.run.all_at(&position, self.stops).await {
                 return;
             }
             if let Some(done) = self.run.once(&self.host.name, &position).await {
@@ -181,7 +181,8 @@ impl Runner {
         let mut attempt = 1;
         loop {
             let mut result = self.once(planned, index, results).await?;
-            if result.fields.contains_key("false_condition") || retries == 0 {
+            // A command that check mode passes over is tried like any other, as in Ansible.
+            if (result.skipped && !result.fields.contains_key("rc")) || retries == 0 {
                 return Ok(result);
             }
             result.fields.insert("attempts".to_owned(), Value::from(attempt));
@@ -204,7 +205,8 @@ impl Runner {
             }
             if attempt > retries {
                 result.fields.insert("attempts".to_owned(), Value::from(retries));
-                result.failed = true;
+                // What `failed_when` says stands.
+                result.failed |= task.failed_when.is_none();
                 return Ok(result);
             }
             attempt += 1;
@@ -247,7 +249,12 @@ impl Runner {
         index: usize,
     ) -> Result<TaskResult, Stop> {
         let work = match work {
-            ItemWork::Done(result, effect) => {
+            ItemWork::Done(mut result, effect) => {
+                match self.delegate(task, scope) {
+                    Ok(Some(delegate)) => self.delegated(task, scope, &delegate, &mut result),
+                    Ok(None) => {}
+                    Err(e) => return Ok(TaskResult::failure(e.to_string())),
+                }
                 planned.items[index].work = ItemWork::Done(result.clone(), effect);
                 return Ok(result);
             }
@@ -279,7 +286,7 @@ impl Runner {
                 let read =
                     ProgramStep { id: 0, check: read.check, apply: None, keep_going: true, timeout, stdin: read.stdin, blobs: read.blobs };
                 let outcome = self.single(&target, read).await?;
-                match edit::decide(&e, &outcome, self.world.options.diff) {
+                match edit::decide(&e, &outcome, self.world.options.diff, check) {
                     (result, Some(step)) if !check && !result.failed => {
                         let write = ProgramStep {
                             id: 0,
@@ -291,7 +298,7 @@ impl Runner {
                             blobs: step.blobs,
                         };
                         let said = (step.finish)(&self.single(&target, write).await?);
-                        if said.failed { said } else { result }
+                        if said.failed { said } else { super::batch::merge(&result, said) }
                     }
                     (result, _) => result,
                 }
@@ -300,23 +307,36 @@ impl Runner {
             ItemWork::Done(result, _) => result,
         };
         if let Some(delegate) = delegate {
-            result.fields.insert("_delegate".to_owned(), Value::from(delegate.as_str()));
-            let there = plan::flag(&self.world, scope, task.keywords.delegate_facts.as_ref()).ok().flatten().unwrap_or_default();
-            if there && !matches!(task.action, Action::Builtin(Builtin::SetFact)) {
-                let host = self.world.host(&delegate);
-                host.data().facts.extend(std::mem::take(&mut result.facts));
-            } else if there {
-                let host = self.world.host(&delegate);
-                host.data().set.extend(std::mem::take(&mut result.facts));
-            }
+            self.delegated(task, scope, &delegate, &mut result);
         }
         Ok(result)
     }
 
+    /// The result came from a delegate, whose facts it may bring.
+    fn delegated(&self, task: &Arc<Task>, scope: &TaskScope, delegate: &str, result: &mut TaskResult) {
+        result.fields.insert("_delegate".to_owned(), Value::from(delegate));
+        if !plan::flag(&self.world, scope, task.keywords.delegate_facts.as_ref()).ok().flatten().unwrap_or_default() {
+            return;
+        }
+        let host = self.world.host(delegate);
+        let facts = std::mem::take(&mut result.facts);
+        if matches!(task.action, Action::Builtin(Builtin::SetFact)) {
+            host.data().set.extend(facts);
+        } else {
+            host.data().facts.extend(facts);
+        }
+        self.world.changed();
+    }
+
+    /// The host that `delegate_to` names, where that is another one.
+    fn delegate(&self, task: &Arc<Task>, scope: &TaskScope) -> Result<Option<String>, TemplateError> {
+        let delegate = plan::keyword(&self.world, scope, task.keywords.delegate_to.as_ref())?.map(|v| value::as_text(&v));
+        Ok(delegate.filter(|d| !d.is_empty() && *d != self.host.name))
+    }
+
     /// Where an item of a task runs; the name too when that is another host.
     fn target(&self, task: &Arc<Task>, scope: &TaskScope) -> Result<(Target, Option<String>), TemplateError> {
-        let delegate = plan::keyword(&self.world, scope, task.keywords.delegate_to.as_ref())?.map(|v| value::as_text(&v));
-        let Some(name) = delegate.filter(|d| !d.is_empty() && *d != self.host.name) else {
+        let Some(name) = self.delegate(task, scope)? else {
             return Ok((connect::target(&self.world, scope, &task.keywords)?, None));
         };
         let frame = Frame { host: self.world.host(&name), ..scope.frame.clone() };

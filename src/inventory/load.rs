@@ -94,6 +94,10 @@ impl Inventory {
             return problems.push(problem.hint("run it with --list and save its output as a YAML or INI inventory"));
         }
         self.text(path, &SourceFile::new(name, text), vault, problems);
+        let source = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        for host in self.hosts.values_mut().filter(|h| h.source.is_none()) {
+            host.source = Some(source.clone());
+        }
     }
 
     fn text(&mut self, path: &Path, file: &std::sync::Arc<SourceFile>, vault: &Vault, problems: &mut Problems) {

@@ -23,6 +23,8 @@ pub struct Host {
     pub name: String,
     /// Variables on the host's own line or entry, and from `host_vars`, merged in Ansible's order.
     pub vars: RawVars,
+    /// The file that named it first, absolute.
+    pub source: Option<std::path::PathBuf>,
 }
 
 /// A group.

@@ -121,9 +121,42 @@ pub(super) fn to_text(value: &Value) -> String {
         ValueKind::String => value.as_str().unwrap_or_default().to_owned(),
         ValueKind::Bool => if value.is_true() { "True" } else { "False" }.to_owned(),
         ValueKind::None | ValueKind::Undefined => String::new(),
-        ValueKind::Map | ValueKind::Seq | ValueKind::Iterable => serde_json::to_string(value).unwrap_or_default(),
+        ValueKind::Map | ValueKind::Seq | ValueKind::Iterable => json(value),
         _ => value.to_string(),
     }
+}
+
+/// JSON as Python's `json.dumps` writes it: a blank after `,` and `:`, everything but ASCII escaped.
+pub(super) fn json(value: &Value) -> String {
+    struct Python;
+    impl serde_json::ser::Formatter for Python {
+        fn begin_array_value<W: ?Sized + std::io::Write>(&mut self, out: &mut W, first: bool) -> std::io::Result<()> {
+            if first { Ok(()) } else { out.write_all(b", ") }
+        }
+        fn begin_object_key<W: ?Sized + std::io::Write>(&mut self, out: &mut W, first: bool) -> std::io::Result<()> {
+            if first { Ok(()) } else { out.write_all(b", ") }
+        }
+        fn begin_object_value<W: ?Sized + std::io::Write>(&mut self, out: &mut W) -> std::io::Result<()> {
+            out.write_all(b": ")
+        }
+        fn write_string_fragment<W: ?Sized + std::io::Write>(&mut self, out: &mut W, fragment: &str) -> std::io::Result<()> {
+            for c in fragment.chars() {
+                if c.is_ascii() {
+                    out.write_all(&[c as u8])?;
+                } else {
+                    let mut units = [0; 2];
+                    for unit in c.encode_utf16(&mut units) {
+                        write!(out, "\\u{unit:04x}")?;
+                    }
+                }
+            }
+            Ok(())
+        }
+    }
+    let mut out = Vec::new();
+    // A Vec takes everything, and what cannot be JSON becomes nothing, as an option's text.
+    let _ = serde::Serialize::serialize(value, &mut serde_json::Serializer::with_formatter(&mut out, Python));
+    String::from_utf8(out).unwrap_or_default()
 }
 
 /// `yes`, `on`, `1`, `True`, … or nothing (`BOOLEANS` of Ansible).

@@ -53,6 +53,7 @@ pub static BLOCKINFILE: ModuleDef = ModuleDef {
             file: of(&o),
             validate: o.text("validate"),
             backup: o.flag("backup", false),
+            report: false,
         }))
     },
 };
@@ -73,62 +74,65 @@ struct Block {
 
 impl Block {
     fn edit(&self, old: Option<&str>) -> Result<Edited, String> {
-        let present = self.present && !self.lines.is_empty();
-        if old.is_none() && !present {
+        if old.is_none() && !self.create {
+            return Err(format!("Path {} does not exist !", self.path));
+        }
+        if old.is_none() && !self.present {
             return Ok(edited(None, &format!("File {} not present", self.path)));
         }
-        if old.is_none() && !self.create {
-            return Err(format!("path {} does not exist", self.path));
-        }
-        let old = old.unwrap_or_default();
-        let mut lines: Vec<&str> = old.lines().collect();
-        let range = self.range(&lines);
-        let (at, had) = match range {
+        let mut lines: Vec<String> = old.unwrap_or_default().split_inclusive('\n').map(str::to_owned).collect();
+        let at = match self.range(&lines) {
             Some((from, to)) => {
                 lines.drain(from..=to);
-                (from, true)
+                from
             }
-            None => (self.position(&lines), false),
+            None => self.position(old.unwrap_or_default(), &lines),
         };
-        if present {
-            let mut text: Vec<&str> = vec![&self.begin];
-            text.extend(self.lines.lines());
-            text.push(&self.end);
-            if self.newline_before && at > 0 && !lines[at - 1].is_empty() {
-                text.insert(0, "");
-            }
-            if self.newline_after && lines.get(at).is_some_and(|l| !l.is_empty()) {
-                text.push("");
-            }
-            lines.splice(at..at, text);
+        if let Some(last) = at.checked_sub(1).and_then(|i| lines.get_mut(i)).filter(|l| !l.ends_with('\n')) {
+            last.push('\n');
         }
-        let mut new = lines.join("\n");
-        if !new.is_empty() {
-            new.push('\n');
+        let mut block = Vec::new();
+        if self.present && !self.lines.is_empty() {
+            block.push(format!("{}\n", self.begin));
+            block.extend(self.lines.lines().map(|l| format!("{l}\n")));
+            block.push(format!("{}\n", self.end));
         }
-        // A file without a final newline is left alone when nothing else changes.
-        if new == old || new.trim_end_matches('\n') == old && had == present {
-            return Ok(edited(None, ""));
+        let removes = block.is_empty();
+        let blank = |line: Option<&String>| line.is_none_or(|l| l == "\n");
+        if self.newline_before && self.present && at > 0 && !blank(lines.get(at - 1)) {
+            block.insert(0, "\n".to_owned());
         }
-        Ok(edited(
-            Some(new),
-            match (present, had) {
-                (false, _) => "Block removed",
-                (true, true) => "Block changed",
-                (true, false) => "Block inserted",
-            },
-        ))
+        if self.newline_after && self.present && !blank(lines.get(at)) {
+            block.push("\n".to_owned());
+        }
+        lines.splice(at..at, block);
+        let new = lines.concat();
+        let message = match old {
+            Some(old) if old == new => return Ok(edited(None, "")),
+            None => "File created",
+            Some(_) if removes => "Block removed",
+            Some(_) => "Block inserted",
+        };
+        Ok(edited(Some(new), message))
     }
 
     /// First and last line of the block, markers included.
-    fn range(&self, lines: &[&str]) -> Option<(usize, usize)> {
-        let begin = lines.iter().rposition(|l| *l == self.begin)?;
-        let end = lines.iter().rposition(|l| *l == self.end)?;
+    fn range(&self, lines: &[String]) -> Option<(usize, usize)> {
+        let last = |marker: &str| lines.iter().rposition(|l| l.strip_suffix('\n') == Some(marker));
+        let (begin, end) = (last(&self.begin)?, last(&self.end)?);
         Some(if begin < end { (begin, end) } else { (end, begin) })
     }
 
-    fn position(&self, lines: &[&str]) -> usize {
-        let last = |re: &Regex| lines.iter().rposition(|l| re.is_match(l).unwrap_or(false));
+    fn position(&self, text: &str, lines: &[String]) -> usize {
+        let last = |re: &Regex| {
+            // A pattern over several lines is looked for in the whole text.
+            if re.as_str().starts_with("(?m") || re.as_str().starts_with("(?sm") {
+                let found = re.find(text).ok().flatten()?;
+                let end = if self.after.is_some() { found.end() } else { found.start() };
+                return Some(text[..end].matches('\n').count());
+            }
+            lines.iter().rposition(|l| re.is_match(l.strip_suffix('\n').unwrap_or(l)).unwrap_or(false))
+        };
         match (&self.after, &self.before) {
             _ if self.top => 0,
             (Some(re), _) => last(re).map_or(lines.len(), |i| i + 1),

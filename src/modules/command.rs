@@ -1,7 +1,7 @@
 //! `command`, `shell`, `raw`, `script`: the user's own programs. Their text never becomes syntax of ours.
 
 use super::{
-    ArgError, Finish, ModuleDef, OptionType as T, TaskResult, Work,
+    ArgError, Env, Finish, ModuleDef, OptionType as T, TaskResult, Work,
     args::{Opts, opt},
     outcome, path,
     script::Script,
@@ -31,7 +31,7 @@ pub static COMMAND: ModuleDef = ModuleDef {
     options: options![opt("expand_argument_vars", T::Bool)],
     free_form: true,
     facts: &[],
-    compile: |args, _| {
+    compile: |args, env| {
         let o = Opts::read(&COMMAND, args)?;
         let words = words(&o)?;
         let expand = o.flag("expand_argument_vars", true);
@@ -41,7 +41,7 @@ pub static COMMAND: ModuleDef = ModuleDef {
             run.insert(0, Sh::literal("env"));
         }
         let shown = words.iter().map(Value::from).collect();
-        Ok(build(&o, Script::new(), &Sh::join(&run, " "), shown))
+        Ok(build(&o, Script::new(), &Sh::join(&run, " "), Shown { cmd: shown, program: Some(words[0].clone()), ..Shown::of(&o, env) }))
     },
 };
 
@@ -51,11 +51,11 @@ pub static SHELL: ModuleDef = ModuleDef {
     options: options![],
     free_form: true,
     facts: &[],
-    compile: |args, _| {
+    compile: |args, env| {
         let o = Opts::read(&SHELL, args)?;
         let text = text(&o)?;
         let shell = o.text_or("executable", "/bin/sh");
-        Ok(build(&o, Script::new(), &Sh::fill("{} -c {}", &[&shell, &text]), text.into()))
+        Ok(build(&o, Script::new(), &Sh::fill("{} -c {}", &[&shell, &text]), Shown { cmd: text.into(), ..Shown::of(&o, env) }))
     },
 };
 
@@ -65,11 +65,12 @@ pub static RAW: ModuleDef = ModuleDef {
     options: &[opt("executable", T::Str), opt("cmd", T::Raw)],
     free_form: true,
     facts: &[],
-    compile: |args, _| {
+    compile: |args, env| {
         let o = Opts::read(&RAW, args)?;
         let text = text(&o)?;
         let shell = o.text_or("executable", "/bin/sh");
-        Ok(build(&o, Script::new(), &Sh::fill("{} -c {}", &[&shell, &text]), text.into()))
+        let shown = Shown { cmd: text.clone().into(), raw: true, strip: false, ..Shown::of(&o, env) };
+        Ok(build(&o, Script::new(), &Sh::fill("{} -c {}", &[&shell, &text]), shown))
     },
 };
 
@@ -100,7 +101,8 @@ pub static SCRIPT: ModuleDef = ModuleDef {
         run.push(Sh::literal("\"$KW_BLOBS/$kw_script\""));
         run.extend(words[1..].iter().map(|w| Sh::word(w)));
         let script = Script::new().blob("kw_script", file.content, false);
-        Ok(build(&o, script, &Sh::join(&run, " "), words.iter().map(Value::from).collect()))
+        let shown = Shown { cmd: words.iter().map(Value::from).collect(), ..Shown::of(&o, env) };
+        Ok(build(&o, script, &Sh::join(&run, " "), shown))
     },
 };
 
@@ -119,7 +121,38 @@ fn words(o: &Opts) -> Result<Vec<String>, ArgError> {
     if words.is_empty() { Err(ArgError("no command given".into())) } else { Ok(words) }
 }
 
-fn build(o: &Opts, script: Script, run: &Sh, shown: Value) -> Work {
+/// What is known here of a result.
+struct Shown {
+    cmd: Value,
+    /// The program of `command`, which is run without a shell.
+    program: Option<String>,
+    strip: bool,
+    /// `creates` or `removes` stand guard.
+    guarded: bool,
+    raw: bool,
+    check: bool,
+}
+
+impl Shown {
+    fn of(o: &Opts, env: &Env<'_>) -> Self {
+        let guarded = o.has("creates") || o.has("removes");
+        let strip = o.flag("strip_empty_ends", true);
+        Self { cmd: Value::from(()), program: None, strip, guarded, raw: false, check: env.check_mode }
+    }
+
+    /// The system's error when the program could not be started: number and text, as Python says it.
+    fn not_started(&self, outcome: &Outcome, stderr: &str) -> Option<(i32, String)> {
+        let program = self.program.as_deref().filter(|_| outcome.stdout.is_empty() && !stderr.contains('\n'))?;
+        let by_us = stderr.contains(program) && (stderr.starts_with("env: ") || stderr.contains("exec: ") || stderr.contains(": line "));
+        match outcome.rc {
+            127 if by_us => Some((2, format!("[Errno 2] No such file or directory: b'{program}'"))),
+            126 if by_us => Some((13, format!("[Errno 13] Permission denied: b'{program}'"))),
+            _ => None,
+        }
+    }
+}
+
+fn build(o: &Opts, script: Script, run: &Sh, shown: Shown) -> Work {
     let mut script =
         script.set_sh("kw_chdir", &o.path("chdir")).set_sh("kw_creates", &o.path("creates")).set_sh("kw_removes", &o.path("removes"));
     if let Some(mut stdin) = o.text("stdin") {
@@ -128,20 +161,21 @@ fn build(o: &Opts, script: Script, run: &Sh, shown: Value) -> Work {
         }
         script = script.stdin(Bytes::from(stdin));
     }
-    let strip = o.flag("strip_empty_ends", true);
-    let guarded = o.has("creates") || o.has("removes");
-    Work::Sh(script.step_sh(&Sh::literal("kw_command_check"), Some(Sh::literal("exec ").then(run)), finish(shown, strip, guarded)))
+    Work::Sh(script.step_sh(&Sh::literal("kw_command_check"), Some(Sh::literal("exec ").then(run)), finish(shown)))
 }
 
 /// rc, stdout, stderr, their lines, start, end, delta, cmd: `lib/ansible/modules/command.py`.
-fn finish(shown: Value, strip: bool, guarded: bool) -> Finish {
+fn finish(shown: Shown) -> Finish {
     Arc::new(move |outcome: &Outcome| {
         let mut result = TaskResult { changed: outcome::changed(outcome), failed: outcome::failed(outcome), ..TaskResult::default() };
         if outcome.verdict == Verdict::WouldChange {
+            if shown.raw {
+                return TaskResult { changed: false, skipped: true, ..result };
+            }
             // `creates` and `removes` know that it would have run: a change. Without them it is skipped.
             let none = || Value::from(());
             let fields: [(&str, Value); 9] = [
-                ("cmd", shown.clone()),
+                ("cmd", shown.cmd.clone()),
                 ("rc", 0.into()),
                 ("stdout", "".into()),
                 ("stderr", "".into()),
@@ -153,10 +187,22 @@ fn finish(shown: Value, strip: bool, guarded: bool) -> Finish {
             ];
             result.fields.extend(fields.into_iter().map(|(k, v)| (k.to_owned(), v)));
             result.msg = Some("Command would have run if not in check mode".into());
-            return TaskResult { changed: guarded, skipped: !guarded, ..result };
+            return TaskResult { changed: shown.guarded, skipped: !shown.guarded, ..result };
         }
-        let text = |bytes: &[u8]| if strip { outcome::stream(bytes) } else { String::from_utf8_lossy(bytes).into_owned() };
+        let text = |bytes: &[u8]| if shown.strip { outcome::stream(bytes) } else { String::from_utf8_lossy(bytes).into_owned() };
         let (stdout, stderr) = (text(&outcome.stdout), text(&outcome.stderr));
+        if let Some((rc, why)) = shown.not_started(outcome, &stderr) {
+            let fields: [(&str, Value); 6] = [
+                ("cmd", shown.program.clone().unwrap_or_default().into()),
+                ("rc", rc.into()),
+                ("stdout", "".into()),
+                ("stderr", "".into()),
+                ("stdout_lines", outcome::lines("")),
+                ("stderr_lines", outcome::lines("")),
+            ];
+            result.fields.extend(fields.into_iter().map(|(k, v)| (k.to_owned(), v)));
+            return TaskResult { changed: false, failed: true, msg: Some(why), ..result };
+        }
         let end = Timestamp::now();
         let start = end.checked_sub(outcome.elapsed).unwrap_or(end);
         let stamp = |t: Timestamp| t.strftime("%Y-%m-%d %H:%M:%S%.6f").to_string();
@@ -164,17 +210,22 @@ fn finish(shown: Value, strip: bool, guarded: bool) -> Finish {
         let seconds = outcome.elapsed.as_secs();
         let delta = format!("{}:{:02}:{:02}.{:06}", seconds / 3600, seconds / 60 % 60, seconds % 60, outcome.elapsed.subsec_micros());
         let fields: [(&str, Value); 9] = [
-            ("cmd", shown.clone()),
+            ("cmd", shown.cmd.clone()),
             ("rc", outcome.rc.into()),
             ("stdout_lines", outcome::lines(&stdout)),
             ("stderr_lines", outcome::lines(&stderr)),
-            ("stdout", stdout.into()),
+            ("stdout", stdout.clone().into()),
             ("stderr", stderr.clone().into()),
             ("start", stamp(start).into()),
             ("end", stamp(end).into()),
             ("delta", delta.into()),
         ];
         result.fields.extend(fields.into_iter().map(|(k, v)| (k.to_owned(), v)));
+        if let (Verdict::Ok, Some(why)) = (outcome.verdict, stdout.strip_prefix("skipped, since ")) {
+            let verb = if shown.check { "Would" } else { "Did" };
+            let ends = [" exists", " does not exist"].into_iter().find_map(|e| Some((why.strip_suffix(e)?, e)));
+            result.msg = ends.map(|(path, end)| format!("{verb} not run command since '{path}'{end}"));
+        }
         if result.failed {
             result.msg = Some(match outcome.verdict {
                 Verdict::TimedOut => format!("timed out after {seconds} s and was stopped"),

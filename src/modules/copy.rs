@@ -5,10 +5,12 @@ use super::{
     args::{Opts, opt, to_text},
     files::{attributes, file_options, with_mode},
     outcome,
-    script::{Script, sha256},
+    script::{Script, hex, sha256},
 };
 use bytes::Bytes;
 use minijinja::Value;
+use sha1::{Digest as _, Sha1};
+use std::sync::Arc;
 
 /// `lib/ansible/modules/copy.py` and `plugins/action/copy.py`
 pub static COPY: ModuleDef = ModuleDef {
@@ -34,7 +36,7 @@ pub static COPY: ModuleDef = ModuleDef {
         match (o.value("content"), o.text("src")) {
             (Some(_), Some(_)) => Err(ArgError("src and content are mutually exclusive".into())),
             (None, None) => Err(ArgError("src (or content) is required".into())),
-            (Some(content), None) => put(&o, env, "", Bytes::from(to_text(content)), &o.text_or("mode", "")),
+            (Some(content), None) => put(&o, env, "", "content", Bytes::from(to_text(content)), &o.text_or("mode", "")),
             (None, Some(_)) if o.flag("remote_src", false) => remote(&o),
             (None, Some(src)) => {
                 let file = (env.read)("files", &src).map_err(ArgError)?;
@@ -78,7 +80,7 @@ pub static TEMPLATE: ModuleDef = ModuleDef {
         }
         let name = file_name(&file);
         let mode = mode_of(&o, file.mode);
-        put(&o, env, name.strip_suffix(".j2").unwrap_or(&name), Bytes::from(text), &mode)
+        put(&o, env, name.strip_suffix(".j2").unwrap_or(&name), &file.path.display().to_string(), Bytes::from(text), &mode)
     },
 };
 
@@ -95,24 +97,29 @@ fn mode_of(o: &Opts, local: u32) -> String {
 
 fn single(o: &Opts, env: &Env<'_>, file: LocalFile) -> Result<Work, ArgError> {
     let mode = mode_of(o, file.mode);
-    put(o, env, &file_name(&file), file.content, &mode)
+    put(o, env, &file_name(&file), &file.path.display().to_string(), file.content, &mode)
 }
 
-fn put(o: &Opts, env: &Env<'_>, name: &str, content: Bytes, mode: &str) -> Result<Work, ArgError> {
-    let base = name.to_owned();
-    let size = content.len();
-    let after = if env.diff { diff_text(&content) } else { None };
+/// `name`: the file's, where `dest` is a directory; `src`: as the result tells it.
+fn put(o: &Opts, env: &Env<'_>, name: &str, src: &str, content: Bytes, mode: &str) -> Result<Work, ArgError> {
+    let told = Told {
+        dest: o.text_or("dest", ""),
+        src: src.to_owned(),
+        after: if env.diff { diff_text(&content) } else { None },
+        sums: env.full.then(|| (hex(&md5::compute(&content).0), hex(&Sha1::digest(&content)))),
+        force: o.flag("force", true),
+    };
     let script = Script::new()
         .set_sh("kw_dest", &o.path("dest"))
-        .set("kw_base", &base)
+        .set("kw_base", name)
         .blob("kw_sha", content, false)
-        .flag("kw_force", o.flag("force", true))
+        .flag("kw_force", told.force)
         .flag("kw_follow", o.flag("follow", false))
         .flag("kw_backup", o.flag("backup", false))
         .set("kw_validate", &o.text_or("validate", ""))
         .set("kw_mkdir", "")
         .flag("kw_diff", env.diff);
-    Ok(with_mode(script, o, mode)?.work("kw_copy_check", "kw_copy_apply", finish(o.text_or("dest", ""), after, size)))
+    Ok(with_mode(script, o, mode)?.work("kw_copy_check", "kw_copy_apply", told.finish()))
 }
 
 /// The text as a diff shows it: none for something binary or huge.
@@ -121,21 +128,55 @@ fn diff_text(content: &Bytes) -> Option<String> {
     (content.len() <= 104_448 && !text.contains('\0')).then(|| text.to_owned())
 }
 
-fn finish(dest: String, after: Option<String>, size: usize) -> Finish {
-    outcome::with(move |result, said, _| {
-        for diff in &mut result.diff {
-            // A diff without "after" is one of content: the host said what was there, we know what comes.
-            if !said.has("after") {
-                if diff.before.contains('\0') {
-                    diff.before = "(binary)\n".into();
-                }
-                diff.after = after.clone().unwrap_or_else(|| "(binary or large)\n".into());
+/// What is known here of a result before the host has said anything.
+struct Told {
+    dest: String,
+    src: String,
+    after: Option<String>,
+    /// MD5 and SHA-1, where somebody will look at them.
+    sums: Option<(String, String)>,
+    force: bool,
+}
+
+impl Told {
+    fn finish(self) -> Finish {
+        Arc::new(move |outcome| {
+            let (mut result, said) = outcome::base(outcome);
+            let mut put = |name: &str, value: Value| {
+                result.fields.insert(name.to_owned(), value);
+            };
+            if let Some((_, sha1)) = &self.sums {
+                put("checksum", sha1.as_str().into());
             }
-        }
-        result.fields.entry("dest".into()).or_insert_with(|| dest.as_str().into());
-        result.fields.insert("size".into(), Value::from(size));
-        result.fields.insert("state".into(), "file".into());
-    })
+            if result.failed {
+                return result;
+            }
+            for diff in &mut result.diff {
+                // A diff without "after" is one of content: the host said what was there, we know what comes.
+                if !said.has("after") {
+                    if diff.before.contains('\0') {
+                        diff.before = "(binary)\n".into();
+                    }
+                    diff.after = self.after.clone().unwrap_or_else(|| "(binary or large)\n".into());
+                }
+            }
+            let dest = result.fields.entry("dest".into()).or_insert_with(|| self.dest.as_str().into()).clone();
+            let mut put = |name: &str, value: Value| {
+                result.fields.insert(name.to_owned(), value);
+            };
+            match (said.has("content"), &self.sums) {
+                (true, Some((md5, _))) => {
+                    put("src", self.src.as_str().into());
+                    put("md5sum", md5.as_str().into());
+                }
+                // Ansible's `file` has the last word then, which calls it `path`.
+                (false, Some(_)) if self.force => put("path", dest),
+                (false, Some(_)) => put("src", self.src.as_str().into()),
+                _ => {}
+            }
+            result
+        })
+    }
 }
 
 /// A directory of the operator's side: `src/` means what is in it, `src` the directory itself.
@@ -173,7 +214,16 @@ fn tree(o: &Opts, src: &str, dir: &LocalFile) -> Result<Work, ArgError> {
         .set("kw_validate", &o.text_or("validate", ""))
         .set("kw_mkdir", "")
         .set("kw_diff", "");
-    Ok(attributes(script, o)?.plain("kw_tree_check", "kw_tree_apply"))
+    // Ansible ends the destination with a slash, except for a single file.
+    let dest = o.text_or("dest", "");
+    let dest = if dest.ends_with('/') { dest } else { format!("{dest}/") };
+    let slash = if src.ends_with('/') { "/" } else { "" };
+    let src = format!("{}{slash}", dir.path.display().to_string().trim_end_matches('/'));
+    let finish = outcome::with(move |result, _, _| {
+        result.fields.insert("dest".into(), dest.as_str().into());
+        result.fields.insert("src".into(), src.as_str().into());
+    });
+    Ok(attributes(script, o)?.work("kw_tree_check", "kw_tree_apply", finish))
 }
 
 fn remote(o: &Opts) -> Result<Work, ArgError> {
@@ -184,5 +234,16 @@ fn remote(o: &Opts) -> Result<Work, ArgError> {
         .flag("kw_force", o.flag("force", true))
         .flag("kw_backup", o.flag("backup", false))
         .set("kw_validate", &o.text_or("validate", ""));
-    Ok(attributes(script, o)?.plain("kw_remote_check", "kw_remote_apply"))
+    let (src, dest) = (o.text_or("src", ""), o.text_or("dest", ""));
+    let finish = outcome::with(move |result, said, _| {
+        result.fields.entry("dest".into()).or_insert_with(|| dest.as_str().into());
+        result.fields.insert("src".into(), src.as_str().into());
+        for (name, sum) in [("md5sum", "md5"), ("checksum", "sha1")] {
+            if said.has(sum) {
+                let sum = said.get(sum);
+                result.fields.insert(name.into(), if sum.is_empty() { Value::from(()) } else { sum.into() });
+            }
+        }
+    });
+    Ok(attributes(script, o)?.work("kw_remote_check", "kw_remote_apply", finish))
 }

@@ -14,9 +14,11 @@ pub fn read(edit: &Edit) -> Step {
 
 /// What to do after reading: the task's result, and the step that makes it true, if there is something to do. In check
 /// mode the step is not sent. When it fails, the step's own `finish` gives the result instead.
-pub fn decide(edit: &Edit, read: &Outcome, diff: bool) -> (TaskResult, Option<Step>) {
+pub fn decide(edit: &Edit, read: &Outcome, diff: bool, check: bool) -> (TaskResult, Option<Step>) {
     let (mut result, said) = outcome::base(read);
     if result.failed {
+        // The numbers are Ansible's: 256 for a directory, 257 where there is no file.
+        result.fields.insert("rc".into(), 256.into());
         return (result, None);
     }
     if read.truncated || std::str::from_utf8(&read.stdout).is_err() {
@@ -26,18 +28,31 @@ pub fn decide(edit: &Edit, read: &Outcome, diff: bool) -> (TaskResult, Option<St
     let old = said.fields.get("text").map(String::as_str);
     let edited = match (edit.edit)(old) {
         Ok(edited) => edited,
-        Err(why) => return (TaskResult::failure(why), None),
+        Err(why) => {
+            let mut result = TaskResult::failure(why);
+            if old.is_none() {
+                result.fields.insert("rc".into(), 257.into());
+            }
+            return (result, None);
+        }
     };
-    result.msg = Some(edited.message);
+    let mut message = edited.message;
     result.fields.extend(edited.fields);
-    let attributes_differ = said.has("attributes");
+    let attributes_differ = said.has("attributes") && (old.is_some() || edited.text.is_some());
     result.changed = edited.text.is_some() || attributes_differ;
+    if edit.report {
+        result.fields.insert("path".into(), edit.path.as_str().into());
+    } else if attributes_differ && !(check && old.is_none()) {
+        message.push_str(if message.is_empty() { "" } else { " and " });
+        message.push_str("ownership, perms or SE linux context changed");
+    }
+    result.msg = Some(message);
     if !result.changed {
         return (result, None);
     }
     let mut script = attributes(edit)
         .set("kw_old", &old.map(|t| sha256(t.as_bytes())).unwrap_or_default())
-        .set("kw_mkdir", "")
+        .flag("kw_mkdir", true)
         .flag("kw_backup", edit.backup)
         .set("kw_validate", edit.validate.as_deref().unwrap_or(""));
     script = match edited.text {
@@ -72,6 +87,7 @@ pub fn with_text(read: &Outcome, text: &str) -> Outcome {
 fn attributes(edit: &Edit) -> Script {
     let text = |t: &Option<String>| t.clone().unwrap_or_default();
     Script::new()
+        .flag("kw_full", edit.report)
         .set_sh("kw_path", &path::word(&edit.path))
         .set("kw_owner", &text(&edit.file.owner))
         .set("kw_group", &text(&edit.file.group))

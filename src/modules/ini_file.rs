@@ -55,6 +55,7 @@ pub static INI_FILE: ModuleDef = ModuleDef {
             file: of(&o),
             validate: None,
             backup: o.flag("backup", false),
+            report: true,
         }))
     },
 };

@@ -50,6 +50,7 @@ pub static LINEINFILE: ModuleDef = ModuleDef {
             file: of(&o),
             validate: o.text("validate"),
             backup: o.flag("backup", false),
+            report: false,
         }))
     },
 };
@@ -99,64 +100,71 @@ impl Wanted {
         }
     }
 
+    /// Whether a line (its end included) is the one that is meant.
     fn hits(&self, line: &str) -> bool {
         match (&self.regexp, &self.search) {
-            (Some(re), _) => re.is_match(line).unwrap_or(false),
+            (Some(re), _) => re.is_match(searched(line)).unwrap_or(false),
             (_, Some(text)) => line.contains(text.as_str()),
-            _ => self.line.as_deref() == Some(line),
+            _ => self.line.as_deref() == Some(bare(line)),
         }
     }
 
     fn edit(&self, old: Option<&str>) -> Result<Edited, String> {
-        let Some(old) = old else {
-            return match (self.present, self.create, &self.line) {
-                (true, true, Some(line)) => Ok(done(Some(format!("{line}\n")), "line added", 0)),
-                (true, ..) => Err(format!("destination {} does not exist", self.path)),
-                _ => Ok(done(None, "file not present", 0)),
-            };
-        };
-        let lines: Vec<&str> = old.lines().collect();
+        if old.is_none() && (!self.present || !self.create) {
+            return if self.present { Err(format!("Destination {} does not exist !", self.path)) } else { Ok(done(None, "file not present")) };
+        }
+        let lines: Vec<&str> = old.unwrap_or_default().split_inclusive('\n').collect();
         if !self.present {
             let kept: Vec<&str> = lines.iter().copied().filter(|l| !self.hits(l)).collect();
             let found = lines.len() - kept.len();
-            let text = (found > 0).then(|| joined(&kept, old.ends_with('\n')));
-            return Ok(done(text, &if found > 0 { format!("{found} line(s) removed") } else { String::new() }, found));
+            let removed = (found > 0).then(|| (kept.concat(), format!("{found} line(s) removed")));
+            let (text, message) = removed.map_or((None, String::new()), |(t, m)| (Some(t), m));
+            return Ok(Edited { fields: IndexMap::from([("found".to_owned(), found.into())]), ..done(text, &message) });
         }
         let line = self.line.as_deref().unwrap_or_default();
+        let whole = |text: &str| if text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") };
         let mut new: Vec<String> = lines.iter().map(|l| (*l).to_owned()).collect();
-        let message = match self.matched(&lines) {
+        let matched = self.matched(&lines);
+        let exact = || lines.iter().rposition(|l| bare(l) == line);
+        let message = match matched.or_else(exact) {
             Some(at) => {
-                let text = match (&self.regexp, self.backrefs) {
-                    (Some(re), true) => re.captures(lines[at]).ok().flatten().map(|c| pyre::expand(line, &c)).unwrap_or_default(),
+                let text = match (&self.regexp, self.backrefs && matched.is_some()) {
+                    (Some(re), true) => re.captures(searched(lines[at])).ok().flatten().map(|c| pyre::expand(line, &c)).unwrap_or_default(),
                     _ => line.to_owned(),
                 };
-                if lines[at] == text {
-                    return Ok(done(None, "", 1));
+                if lines[at] == whole(&text) {
+                    return Ok(done(None, ""));
                 }
-                new[at] = text;
+                new[at] = whole(&text);
                 "line replaced"
             }
-            None if self.backrefs => return Ok(done(None, "", 0)),
-            // Not matched, but it may stand there literally already.
-            None if (self.regexp.is_some() || self.search.is_some()) && lines.contains(&line) => return Ok(done(None, "", 0)),
+            None if self.backrefs => return Ok(done(None, "")),
             None => {
-                new.insert(self.position(&lines), line.to_owned());
+                let at = self.position(&lines);
+                if at == lines.len()
+                    && let Some(last) = new.last_mut().filter(|l| !l.ends_with(['\n', '\r']))
+                {
+                    last.push('\n');
+                }
+                new.insert(at, whole(line));
                 "line added"
             }
         };
-        let new: Vec<&str> = new.iter().map(String::as_str).collect();
-        Ok(done(Some(joined(&new, true)), message, 0))
+        Ok(done(Some(new.concat()), message))
     }
 
     /// The line that is to be replaced: the last match, or the first with `firstmatch`.
     fn matched(&self, lines: &[&str]) -> Option<usize> {
+        if self.regexp.is_none() && self.search.is_none() {
+            return None;
+        }
         let mut hits = lines.iter().enumerate().filter(|(_, l)| self.hits(l)).map(|(i, _)| i);
         if self.first { hits.next() } else { hits.next_back() }
     }
 
     fn position(&self, lines: &[&str]) -> usize {
         let find = |re: &Regex| {
-            let mut hits = lines.iter().enumerate().filter(|(_, l)| re.is_match(l).unwrap_or(false)).map(|(i, _)| i);
+            let mut hits = lines.iter().enumerate().filter(|(_, l)| re.is_match(searched(l)).unwrap_or(false)).map(|(i, _)| i);
             if self.first { hits.next() } else { hits.next_back() }
         };
         match (&self.after, &self.before) {
@@ -168,20 +176,18 @@ impl Wanted {
     }
 }
 
-fn joined(lines: &[&str], newline: bool) -> String {
-    let mut text = lines.join("\n");
-    if newline && !lines.is_empty() {
-        text.push('\n');
-    }
-    text
+/// A line as Python's `$` sees it: only the final newline does not count.
+fn searched(line: &str) -> &str {
+    line.strip_suffix('\n').unwrap_or(line)
 }
 
-fn done(text: Option<String>, message: &str, found: usize) -> Edited {
-    let mut fields = IndexMap::new();
-    if found > 0 {
-        fields.insert("found".to_owned(), found.into());
-    }
-    Edited { text, message: message.to_owned(), fields }
+/// A line without its end.
+fn bare(line: &str) -> &str {
+    line.trim_end_matches(['\r', '\n'])
+}
+
+fn done(text: Option<String>, message: &str) -> Edited {
+    Edited { text, message: message.to_owned(), fields: IndexMap::new() }
 }
 
 #[cfg(test)]

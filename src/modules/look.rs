@@ -1,7 +1,7 @@
 //! Modules that only look (`slurp`, `find`, `getent`), and `tempfile`.
 
 use super::{
-    ArgError, ModuleDef, OptionType as T,
+    ArgError, ModuleDef, OptionType as T, TaskResult,
     args::{Opts, opt},
     outcome, pyre,
     script::Script,
@@ -10,6 +10,7 @@ use base64::Engine as _;
 use fancy_regex::Regex;
 use indexmap::IndexMap;
 use minijinja::Value;
+use std::collections::{HashMap, HashSet};
 
 /// `lib/ansible/modules/slurp.py`
 pub static SLURP: ModuleDef = ModuleDef {
@@ -65,35 +66,36 @@ pub static FIND: ModuleDef = ModuleDef {
         opt("exact_mode", T::Bool),
         opt("get_checksum", T::Bool),
         opt("contains", T::Str),
+        opt("read_whole_file", T::Bool),
+        opt("checksum_algorithm", T::Str).alias(&["checksum", "checksum_algo"]).choices(&["md5", "sha1", "sha224", "sha256", "sha384", "sha512"]),
     ],
     free_form: false,
     facts: &[],
     compile: |args, _| {
         let o = Opts::read(&FIND, args)?;
-        for unsupported in ["contains", "mode", "get_checksum"] {
-            if o.has(unsupported) && o.text(unsupported).is_some() {
-                return Err(ArgError(format!("find: {unsupported} is not supported")));
-            }
-        }
         let filter = Filter::new(&o)?;
-        let depth = if o.flag("recurse", false) { o.int("depth").map(|d| d.to_string()).unwrap_or_default() } else { "1".to_owned() };
-        let script = Script::new().set("kw_depth", &depth).flag("kw_follow", o.flag("follow", false)).args(&o.list("paths"));
-        Ok(script.look(
-            "kw_find_check \"$@\"",
-            outcome::with(move |result, said, _| {
-                let now = said.text.lines().rev().find_map(|l| l.strip_prefix("now ")).and_then(|n| n.parse().ok()).unwrap_or(0);
-                let rows: Vec<&str> = said.text.lines().filter(|l| !l.starts_with("now ") && !l.is_empty()).collect();
-                let files: Vec<Value> = rows.iter().filter_map(|l| filter.file(l, now)).take(filter.limit).collect();
-                result.fields.insert("matched".into(), files.len().into());
-                result.fields.insert("examined".into(), rows.len().into());
-                result.fields.insert("files".into(), files.into());
-                result.fields.insert("skipped_paths".into(), Value::from_pairs(Vec::<(&str, &str)>::new()));
-            }),
-        ))
+        // One level more than asked for is looked at, and counted, as there.
+        let depth = if o.flag("recurse", false) { o.int("depth").map(|d| (d + 1).to_string()).unwrap_or_default() } else { "1".to_owned() };
+        let contains = match o.text("contains") {
+            Some(text) if o.flag("read_whole_file", false) => pyre::to_ere(&text)?,
+            Some(text) => format!("^({})", pyre::to_ere(&text)?),
+            None => String::new(),
+        };
+        let sums = if o.flag("get_checksum", false) { format!("{}sum", o.text_or("checksum_algorithm", "sha1")) } else { String::new() };
+        let script = Script::new()
+            .set("kw_depth", &depth)
+            .flag("kw_follow", o.flag("follow", false))
+            .set("kw_contains", &contains)
+            .set("kw_sums", &sums)
+            .args(&o.list("paths"));
+        Ok(script.look("kw_find_check \"$@\"", outcome::with(move |result, said, _| filter.result(result, said))))
     },
 };
 
 struct Filter {
+    depth: Option<usize>,
+    mode: Option<(u32, bool)>,
+    contains: bool,
     patterns: Vec<Regex>,
     excludes: Vec<Regex>,
     kind: String,
@@ -118,7 +120,17 @@ impl Filter {
             let number: f64 = digits.parse().map_err(|_| ArgError(format!("{name}: '{text}' is no amount")))?;
             Ok(Some(number * unit.unwrap_or(default)))
         };
+        let mode = match o.text("mode") {
+            Some(text) => match u32::from_str_radix(text.trim_start_matches("0o"), 8) {
+                Ok(mode) => Some((mode, o.flag("exact_mode", true))),
+                Err(_) => return Err(ArgError(format!("find: only octal modes are supported, not '{text}'"))),
+            },
+            None => None,
+        };
         Ok(Self {
+            depth: o.int("depth").and_then(|d| usize::try_from(d).ok()).filter(|_| o.flag("recurse", false)),
+            mode,
+            contains: o.has("contains"),
             patterns: compile(o.list("patterns"))?,
             excludes: compile(o.list("excludes"))?,
             kind: o.text_or("file_type", "file"),
@@ -138,9 +150,41 @@ impl Filter {
         })
     }
 
+    /// Everything that the host said: `root PATH` before what is below it, a line for each thing there, `holds PATH` for
+    /// what has what `contains` asks for, `sum SUM  PATH`.
+    fn result(&self, result: &mut TaskResult, said: &outcome::Said) {
+        let now = said.get("now").parse().unwrap_or(0);
+        let lines = || said.text.lines().filter(|l| !l.is_empty());
+        let holds: HashSet<&str> = lines().filter_map(|l| l.strip_prefix("holds ")).collect();
+        let sums: HashMap<&str, &str> =
+            lines().filter_map(|l| l.strip_prefix("sum ")?.split_once("  ")).map(|(sum, path)| (path, sum)).collect();
+        let (mut files, mut examined, mut root) = (Vec::new(), 0, 0);
+        for line in lines().filter(|l| !l.starts_with("holds ") && !l.starts_with("sum ")) {
+            if let Some(path) = line.strip_prefix("root ") {
+                root = path.trim_end_matches('/').matches('/').count();
+                continue;
+            }
+            examined += 1;
+            let Some((path, row)) = self.file(line, now, root, &holds) else { continue };
+            let mut row = row;
+            if let Some(sum) = sums.get(path) {
+                row.insert("checksum", (*sum).into());
+            }
+            files.push(Value::from_pairs(row));
+        }
+        files.truncate(self.limit);
+        let skipped: Vec<(&str, String)> = said.get("skipped").lines().map(|p| (p, format!("'{p}' is not a directory"))).collect();
+        let msg = if skipped.is_empty() { "All paths examined" } else { "Not all paths examined, check warnings for details" };
+        result.msg = Some(msg.into());
+        result.fields.insert("matched".into(), files.len().into());
+        result.fields.insert("examined".into(), examined.into());
+        result.fields.insert("files".into(), files.into());
+        result.fields.insert("skipped_paths".into(), Value::from_pairs(skipped));
+    }
+
     /// A line `%f %u %g %U %G %s %i %d %h %X %Y %Z NAME`.
     #[expect(clippy::cast_precision_loss, reason = "sizes and times are compared, not kept")]
-    fn file(&self, line: &str, now: i64) -> Option<Value> {
+    fn file<'l>(&self, line: &'l str, now: i64, root: usize, holds: &HashSet<&str>) -> Option<(&'l str, IndexMap<&'static str, Value>)> {
         let words: Vec<&str> = line.splitn(13, ' ').collect();
         let path = *words.get(12)?;
         let name = path.rsplit('/').next().unwrap_or(path);
@@ -158,12 +202,16 @@ impl Filter {
             if limit >= 0.0 { age >= limit } else { age <= -limit }
         };
         let large_enough = |limit: f64| if limit >= 0.0 { number(5) as f64 >= limit } else { number(5) as f64 <= -limit };
-        let wanted = (self.kind == "any" || self.kind == kind)
+        let right_mode = |(wanted, exact): (u32, bool)| if exact { mode & 0o7777 == wanted } else { mode & wanted != 0 };
+        let wanted = self.depth.is_none_or(|d| path.matches('/').count() - root <= d)
+            && self.mode.is_none_or(right_mode)
+            && (!self.contains || kind != "file" || holds.contains(path))
+            && (self.kind == "any" || self.kind == kind)
             && (self.hidden || !name.starts_with('.'))
             && (self.patterns.is_empty() || hits(&self.patterns))
             && !hits(&self.excludes)
             && self.age.is_none_or(old_enough)
-            && (self.size.is_none() || kind == "file" && self.size.is_none_or(large_enough));
+            && (kind != "file" || self.size.is_none_or(large_enough));
         wanted.then(|| {
             let mut row: IndexMap<&str, Value> = IndexMap::from([("path", path.into()), ("mode", format!("{:04o}", mode & 0o7777).into())]);
             row.extend(super::stat::mode_fields(mode));
@@ -175,7 +223,7 @@ impl Filter {
             }
             row.insert("pw_name", words[3].into());
             row.insert("gr_name", words[4].into());
-            Value::from_pairs(row)
+            (path, row)
         })
     }
 }
@@ -231,7 +279,10 @@ pub static GETENT: ModuleDef = ModuleDef {
                     };
                     (fields[0].to_owned(), Value::from(fields[1..].iter().map(|f| (*f).to_owned()).collect::<Vec<_>>()))
                 });
-                let rows: Vec<(String, Value)> = rows.collect();
+                let mut rows: Vec<(String, Value)> = rows.collect();
+                if said.has("unknown") {
+                    rows.push((said.get("unknown").to_owned(), Value::from(())));
+                }
                 result.facts.insert(format!("getent_{database}"), Value::from_pairs(rows));
             }),
         ))
@@ -255,8 +306,13 @@ pub static TEMPFILE: ModuleDef = ModuleDef {
             .work(
                 "exit 10",
                 "kw_tempfile_apply",
-                outcome::with(move |result, _, _| {
-                    result.fields.insert("state".into(), state.as_str().into());
+                std::sync::Arc::new(move |outcome| {
+                    if outcome.verdict == crate::session::Verdict::WouldChange {
+                        return outcome::no_check_mode("remote module (tempfile) does not support check mode");
+                    }
+                    let mut result = outcome::base(outcome).0;
+                    result.fields.entry("state".into()).or_insert_with(|| state.as_str().into());
+                    result
                 }),
             ))
     },

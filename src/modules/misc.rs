@@ -1,9 +1,8 @@
-//! `iptables`, `ufw`, `alternatives`, `timezone`, `pip`, `git`, `unarchive`, `archive`.
+//! `iptables`, `ufw`, `alternatives`, `timezone`, `pip`, `git`.
 
 use super::{
     ArgError, ModuleDef, OptionType as T,
     args::{Opts, opt},
-    files::{attributes, file_options},
     outcome,
     script::Script,
 };
@@ -344,89 +343,6 @@ pub static GIT: ModuleDef = ModuleDef {
     },
 };
 
-/// `lib/ansible/modules/unarchive.py`
-pub static UNARCHIVE: ModuleDef = ModuleDef {
-    names: &["unarchive"],
-    options: file_options![
-        opt("src", T::Path).req(),
-        opt("dest", T::Path).req(),
-        opt("remote_src", T::Bool),
-        opt("creates", T::Path),
-        opt("extra_opts", T::List),
-        opt("exclude", T::List),
-        opt("include", T::List),
-        opt("keep_newer", T::Bool),
-        opt("list_files", T::Bool),
-        opt("copy", T::Bool),
-        opt("validate_certs", T::Bool),
-        opt("decrypt", T::Bool),
-    ],
-    free_form: false,
-    facts: &[],
-    compile: |args, env| {
-        let o = Opts::read(&UNARCHIVE, args)?;
-        let src = o.text_or("src", "");
-        let there = src.contains("://") || o.flag("remote_src", !o.flag("copy", true));
-        let mut options = o.list("extra_opts");
-        options.extend(o.list("exclude").iter().map(|e| format!("--exclude={e}")));
-        if o.flag("keep_newer", false) {
-            options.push("--keep-newer-files".into());
-        }
-        options.extend(o.list("include"));
-        if let Some(bad) = options.iter().find(|t| t.contains(char::is_whitespace)) {
-            return Err(ArgError(format!("unarchive: '{bad}' must not hold blanks")));
-        }
-        let script = if there {
-            Script::new().set("kw_blob", "").set_sh("kw_src", &o.path("src"))
-        } else {
-            let file = (env.read)("files", &src).map_err(ArgError)?;
-            Script::new().blob("kw_blob", file.content, false).set("kw_src", &src)
-        };
-        let script = script
-            .set_sh("kw_dest", &o.path("dest"))
-            .set_sh("kw_creates", &o.path("creates"))
-            .set("kw_opts", &options.join(" "))
-            .flag("kw_insecure", !o.flag("validate_certs", true));
-        let (dest, shown) = (o.text_or("dest", ""), src);
-        Ok(attributes(script, &o)?.work(
-            "kw_unarchive_check",
-            "kw_unarchive_apply",
-            outcome::with(move |result, _, _| {
-                result.fields.insert("dest".into(), dest.as_str().into());
-                result.fields.insert("src".into(), shown.as_str().into());
-            }),
-        ))
-    },
-};
-
-/// `community.general.archive`
-pub static ARCHIVE: ModuleDef = ModuleDef {
-    names: &["archive"],
-    options: file_options![
-        opt("path", T::List).req(),
-        opt("dest", T::Path).req(),
-        opt("format", T::Str).choices(&["bz2", "gz", "tar", "xz", "zip"]),
-        opt("remove", T::Bool),
-        opt("force_archive", T::Bool),
-        opt("exclude_path", T::List),
-        opt("exclusion_patterns", T::List),
-    ],
-    free_form: false,
-    facts: &[],
-    compile: |args, _| {
-        let o = Opts::read(&ARCHIVE, args)?;
-        let script = Script::new()
-            .set_sh("kw_dest", &o.path("dest"))
-            .set("kw_format", &o.text_or("format", "gz"))
-            .flag("kw_remove", o.flag("remove", false))
-            .set("kw_force", "")
-            .set("kw_backup", "")
-            .set("kw_validate", "")
-            .args(&o.list("path"));
-        Ok(attributes(script, &o)?.plain("kw_archive_check \"$@\"", "kw_archive_apply \"$@\""))
-    },
-};
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -442,30 +358,6 @@ mod tests {
                 "-w 10 -t filter -A INPUT -p tcp -j ACCEPT --destination-port 22 -m conntrack --ctstate NEW -m comment --comment ssh in\n"
             );
         });
-    }
-
-    #[test]
-    fn an_archive_is_unpacked_once() {
-        let prepare = |root: &Root| {
-            root.write("in/a", "1\n");
-            root.write("out/x", "");
-            assert!(
-                std::process::Command::new("tar")
-                    .arg("-czf")
-                    .arg(root.path("a.tar.gz"))
-                    .arg("-C")
-                    .arg(root.path("in"))
-                    .arg("a")
-                    .status()
-                    .unwrap()
-                    .success()
-            );
-        };
-        converges(&UNARCHIVE, r#"{"src":"$R/a.tar.gz","dest":"$R/out","remote_src":true}"#, prepare, |root| {
-            assert_eq!(root.read("out/a"), "1\n");
-        });
-        fails(&UNARCHIVE, r#"{"src":"$R/a.tar.gz","dest":"$R/none","remote_src":true}"#, prepare, "must be an existing directory");
-        converges(&ARCHIVE, r#"{"path":"$R/in","dest":"$R/new.tar.gz"}"#, prepare, |root| assert!(root.path("new.tar.gz").is_file()));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 mod accounts;
 mod apt;
 mod apt_sources;
+mod archives;
 mod args;
 mod blockinfile;
 mod command;
@@ -56,8 +57,12 @@ use crate::shell::Sh;
 /// Every problem of the arguments, in one text.
 pub fn compile(def: &'static ModuleDef, args: &Args, env: &Env<'_>) -> Result<Work, ArgError> {
     let work = (def.compile)(args, env)?;
-    let Work::Sh(mut step) = work else { return Ok(work) };
-    let mut exports = Sh::default();
+    let mut step = match work {
+        Work::Sh(step) => step,
+        Work::Edit(edit) => return Ok(Work::Edit(Edit { report: edit.report && env.full, ..edit })),
+        work => return Ok(work),
+    };
+    let mut exports = if env.full { Sh::literal("kw_full=1\n") } else { Sh::default() };
     for (name, value) in env.environment {
         if !path::is_name(name) {
             return Err(ArgError(format!("environment: '{name}' is no variable's name")));

@@ -1,10 +1,11 @@
 //! `get_url`, `uri`, `wait_for`. Headers and passwords reach curl through a file of options, never its command line.
 
 use super::{
-    ArgError, ModuleDef, OptionType as T, TaskResult,
+    ArgError, Env, ModuleDef, OptionType as T, TaskResult,
     args::{Opts, opt, to_text},
     files::{attributes, file_options},
     outcome::{self, Said},
+    pyre,
     script::Script,
 };
 use crate::session::{Outcome, Verdict};
@@ -39,10 +40,10 @@ pub static GET_URL: ModuleDef = ModuleDef {
     ],
     free_form: false,
     facts: &[],
-    compile: |args, _| {
+    compile: |args, env| {
         let o = Opts::read(&GET_URL, args)?;
         let url = o.text_or("url", "");
-        let base = url.split(['?', '#']).next().unwrap_or_default().rsplit('/').next().unwrap_or_default().to_owned();
+        let base = base(&url).to_owned();
         let mut curl = String::new();
         for (name, value) in o.dict("headers") {
             option(&mut curl, "header", &format!("{name}: {}", to_text(&value)));
@@ -59,38 +60,64 @@ pub static GET_URL: ModuleDef = ModuleDef {
         if !checksum.is_empty() && !checksum.contains(':') {
             return Err(ArgError("checksum must be algorithm:hex or algorithm:url".into()));
         }
+        let wanted = match checksum.split_once(':') {
+            Some((algorithm, list)) if list.contains("://") => format!("{}:{list}", algorithm.to_lowercase()),
+            Some(_) => checksum.to_lowercase(),
+            None => String::new(),
+        };
         let script = Script::new()
             .set("kw_url", &url)
             .set("kw_base", &base)
             .set_sh("kw_dest", &o.path("dest"))
-            .set(
-                "kw_checksum",
-                &checksum
-                    .to_lowercase()
-                    .split_once(':')
-                    .map_or(String::new(), |(a, h)| if h.contains("://") { checksum.clone() } else { format!("{a}:{h}") }),
-            )
+            .set("kw_checksum", &wanted)
             .flag("kw_force", o.flag("force", false))
             .set("kw_timeout", &o.int("timeout").unwrap_or(300).max(10).to_string())
             .flag("kw_insecure", !o.flag("validate_certs", true))
             .flag("kw_backup", o.flag("backup", false))
+            .flag("kw_looks", env.check_mode)
             .set("kw_validate", "");
         let script = if curl.is_empty() { script.set("kw_curl", "") } else { script.blob("kw_curl", curl, true) };
         let dest = o.text_or("dest", "");
-        Ok(attributes(script, &o)?.work(
-            "kw_get_url_check",
-            "kw_get_url_apply",
-            outcome::with(move |result, said, _| {
-                if said.has("same") {
-                    result.changed = false;
-                }
-                result.fields.entry("dest".into()).or_insert_with(|| dest.as_str().into());
-                result.fields.insert("url".into(), url.as_str().into());
-                result.fields.insert("status_code".into(), if result.changed { Value::from(200) } else { Value::from(304) });
-            }),
-        ))
+        let told = Download { url, dest, checksum: !checksum.is_empty() };
+        Ok(attributes(script, &o)?.work("kw_get_url_check", "kw_get_url_apply", Arc::new(move |outcome| told.result(outcome))))
     },
 };
+
+/// What is known here of a download.
+struct Download {
+    url: String,
+    dest: String,
+    checksum: bool,
+}
+
+impl Download {
+    fn result(&self, outcome: &Outcome) -> TaskResult {
+        let (mut result, said) = outcome::base(outcome);
+        result.fields.entry("dest".into()).or_insert_with(|| self.dest.as_str().into());
+        result.fields.insert("url".into(), self.url.as_str().into());
+        result.fields.insert("elapsed".into(), outcome.elapsed.as_secs().into());
+        let sum = |name: &str| said.fields.get(name).filter(|s| !s.is_empty()).map_or(Value::from(()), |s| s.as_str().into());
+        if said.has("code") {
+            result.fields.insert("status_code".into(), said.get("code").parse::<i64>().unwrap_or(-1).into());
+        }
+        if result.failed {
+            return result;
+        }
+        result.fields.insert("checksum_dest".into(), sum("sha1_before"));
+        result.fields.insert("checksum_src".into(), sum("sha1"));
+        if said.has("code") {
+            result.changed = !said.has("same") || said.has("attributes");
+            result.msg = Some(if said.get("code") == "304" { "HTTP Error 304: Not Modified".into() } else { format!("OK ({} bytes)", said.get("bytes")) });
+            result.fields.insert("src".into(), self.url.as_str().into());
+            if said.has("md5") {
+                result.fields.insert("md5sum".into(), said.get("md5").into());
+            }
+        } else if self.checksum && outcome.verdict == Verdict::Ok {
+            result.msg = Some("file already exists".into());
+        }
+        result
+    }
+}
 
 /// A line of curl's configuration file (curl(1), `--config`).
 fn option(out: &mut String, key: &str, value: &str) {
@@ -98,7 +125,7 @@ fn option(out: &mut String, key: &str, value: &str) {
     let _ = writeln!(out, "{key} = \"{value}\"");
 }
 
-/// `lib/ansible/modules/uri.py`: GET and HEAD only look; others are sent when something may be changed.
+/// `lib/ansible/modules/uri.py`; not done in check mode, as there.
 pub static URI: ModuleDef = ModuleDef {
     names: &["uri"],
     options: file_options![
@@ -126,13 +153,14 @@ pub static URI: ModuleDef = ModuleDef {
         opt("unix_socket", T::Path),
         opt("src", T::Path),
         opt("remote_src", T::Bool),
+        opt("dest", T::Path),
     ],
     free_form: false,
     facts: &[],
-    compile: |args, _| {
+    compile: |args, env| {
         let o = Opts::read(&URI, args)?;
         let method = o.text_or("method", "GET").to_uppercase();
-        let (script, curl) = request(&o, &method)?;
+        let (script, curl) = request(&o, env, &method)?;
         let allowed: Vec<i64> = match o.list("status_code") {
             codes if codes.is_empty() => vec![200],
             codes => codes.iter().filter_map(|c| c.trim().parse().ok()).collect(),
@@ -142,13 +170,22 @@ pub static URI: ModuleDef = ModuleDef {
             .blob("kw_curl", curl, true)
             .set_sh("kw_creates", &o.path("creates"))
             .set_sh("kw_removes", &o.path("removes"))
-            .flag("kw_reads", method == "GET" || method == "HEAD");
+            .set_sh("kw_dest", &o.path("dest"))
+            .set("kw_base", base(&o.text_or("url", "")))
+            .flag("kw_backup", false)
+            .set("kw_validate", "");
         let url = o.text_or("url", "");
-        Ok(script.work("kw_uri_check", "kw_uri_run", Arc::new(move |outcome| answer(outcome, &url, &allowed, content))))
+        let finish = Arc::new(move |outcome: &Outcome| answer(outcome, &url, &allowed, content));
+        Ok(attributes(script, &o)?.work("kw_uri_check", "kw_uri_run", finish))
     },
 };
 
-fn request(o: &Opts, method: &str) -> Result<(Script, String), ArgError> {
+/// The file name at the end of a URL.
+fn base(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default().rsplit('/').next().unwrap_or_default()
+}
+
+fn request(o: &Opts, env: &Env<'_>, method: &str) -> Result<(Script, String), ArgError> {
     let mut curl = String::new();
     option(&mut curl, "url", &o.text_or("url", ""));
     if method == "HEAD" {
@@ -182,12 +219,24 @@ fn request(o: &Opts, method: &str) -> Result<(Script, String), ArgError> {
     if let Some(user) = o.text("url_username") {
         option(&mut curl, "user", &format!("{user}:{}", o.text_or("url_password", "")));
     }
+    option(&mut curl, "header", "Connection: close");
     let headers = o.dict("headers");
     let typed = headers.keys().any(|k| k.eq_ignore_ascii_case("content-type"));
     for (name, value) in &headers {
         option(&mut curl, "header", &format!("{name}: {}", to_text(value)));
     }
-    let Some(body) = o.value("body") else { return Ok((Script::new().set("kw_body", ""), curl)) };
+    if let Some(src) = o.text("src") {
+        if o.has("body") {
+            return Err(ArgError("uri: body and src are mutually exclusive".into()));
+        }
+        let script = Script::new();
+        return Ok(if o.flag("remote_src", false) {
+            (script.set("kw_body", "").set_sh("kw_send", &o.path("src")), curl)
+        } else {
+            (script.set("kw_send", "").blob("kw_body", (env.read)("files", &src).map_err(ArgError)?.content, true), curl)
+        });
+    }
+    let Some(body) = o.value("body") else { return Ok((Script::new().set("kw_body", "").set("kw_send", ""), curl)) };
     let (text, kind) = match o.text_or("body_format", "raw").as_str() {
         // Text that is JSON already is sent as it is.
         "json" => (body.as_str().map_or_else(|| to_text(body), str::to_owned), Some("application/json")),
@@ -198,7 +247,7 @@ fn request(o: &Opts, method: &str) -> Result<(Script, String), ArgError> {
     if let Some(kind) = kind.filter(|_| !typed) {
         option(&mut curl, "header", &format!("Content-Type: {kind}"));
     }
-    Ok((Script::new().blob("kw_body", text, true), curl))
+    Ok((Script::new().set("kw_send", "").blob("kw_body", text, true), curl))
 }
 
 fn form(body: &Value) -> String {
@@ -224,9 +273,9 @@ fn form(body: &Value) -> String {
 /// status, url, headers (lower case, `_` for `-`), content, json.
 fn answer(outcome: &Outcome, url: &str, allowed: &[i64], content: bool) -> TaskResult {
     let (mut result, said) = outcome::base(outcome);
-    result.changed = false;
+    result.changed = said.has("written");
     if outcome.verdict == Verdict::WouldChange {
-        return TaskResult { skipped: true, msg: Some("the request is not sent in check mode".into()), ..result };
+        return outcome::no_check_mode("This action (uri) does not support check mode.");
     }
     if let Some(skipped) = said.fields.get("skipped") {
         result.msg = Some(skipped.clone());
@@ -238,9 +287,11 @@ fn answer(outcome: &Outcome, url: &str, allowed: &[i64], content: bool) -> TaskR
     let raw = said.get("answer");
     let mut body = raw;
     let mut headers = IndexMap::new();
+    let mut phrase = String::new();
     // One block for each redirect and `100 Continue`.
     while body.starts_with("HTTP/") {
         let (head, rest) = body.split_once("\r\n\r\n").unwrap_or((body, ""));
+        phrase = head.lines().next().unwrap_or_default().split_whitespace().skip(1).collect::<Vec<_>>().join(" ");
         headers = head
             .lines()
             .skip(1)
@@ -254,6 +305,20 @@ fn answer(outcome: &Outcome, url: &str, allowed: &[i64], content: bool) -> TaskR
     result.fields.insert("status".into(), status.into());
     result.fields.insert("url".into(), said.get("url").into());
     result.fields.insert("redirected".into(), (said.get("url").trim_end_matches('/') != url.trim_end_matches('/')).into());
+    if (200..300).contains(&status) {
+        let cookies: Vec<(String, String)> = cookies(raw);
+        let all = cookies.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join("; ");
+        result.fields.insert("cookies_string".into(), all.into());
+        result.fields.insert("cookies".into(), Value::from_pairs(cookies));
+        let length = headers.get("content_length").cloned().unwrap_or_else(|| "unknown".to_owned());
+        result.msg = Some(format!("OK ({length} bytes)"));
+    } else if status > 0 {
+        let (number, text) = phrase.split_once(' ').unwrap_or((&phrase, ""));
+        result.msg = Some(format!("HTTP Error {number}: {text}"));
+        if allowed.contains(&status) {
+            result.fields.insert("body".into(), body.into());
+        }
+    }
     let json = headers.get("content_type").is_some_and(|t| t.contains("json"));
     result.fields.extend(headers.into_iter().map(|(k, v)| (k, v.into())));
     if json && let Ok(value) = serde_json::from_str::<Value>(body) {
@@ -268,9 +333,16 @@ fn answer(outcome: &Outcome, url: &str, allowed: &[i64], content: bool) -> TaskR
         result.msg = Some(format!("Status code was -1 and not {allowed:?}: Request failed: {}", outcome::stream(&outcome.stderr)));
     } else if !allowed.contains(&status) {
         result.failed = true;
-        result.msg = Some(format!("Status code was {status} and not {allowed:?}"));
+        result.changed = false;
+        result.msg = Some(format!("Status code was {status} and not {allowed:?}: {}", result.msg.unwrap_or_default()));
     }
     result
+}
+
+/// Cookies that an answer sets, from its raw headers.
+fn cookies(raw: &str) -> Vec<(String, String)> {
+    let set = raw.lines().filter_map(|l| l.split_once(':')).filter(|(k, _)| k.eq_ignore_ascii_case("set-cookie"));
+    set.filter_map(|(_, v)| v.split(';').next()?.trim().split_once('=').map(|(k, v)| (k.to_owned(), v.to_owned()))).collect()
 }
 
 /// `lib/ansible/modules/wait_for.py`; ports are tried with bash's /dev/tcp or nc.
@@ -297,9 +369,9 @@ pub static WAIT_FOR: ModuleDef = ModuleDef {
         if o.has("port") && o.has("path") {
             return Err(ArgError("port and path are mutually exclusive".into()));
         }
-        if o.has("port") && o.has("search_regex") {
-            return Err(ArgError("search_regex works with path only".into()));
-        }
+        let regex = o.text("search_regex");
+        let ere = regex.as_deref().map(pyre::to_ere).transpose()?.unwrap_or_default();
+        let compiled = regex.as_deref().map(|r| pyre::compile(r, true)).transpose()?;
         let number = |name: &str, default: i64| o.int(name).unwrap_or(default).max(0).to_string();
         let (path, port, state) = (o.text("path"), o.int("port"), o.text_or("state", "started"));
         Ok(Script::new()
@@ -311,7 +383,7 @@ pub static WAIT_FOR: ModuleDef = ModuleDef {
             .set("kw_connect", &number("connect_timeout", 5))
             .set("kw_delay", &number("delay", 0))
             .set("kw_sleep", &o.int("sleep").unwrap_or(1).max(1).to_string())
-            .set("kw_regex", &o.text_or("search_regex", ""))
+            .set("kw_regex", &ere)
             .set("kw_msg", &o.text_or("msg", ""))
             .work(
                 "exit 10",
@@ -319,11 +391,21 @@ pub static WAIT_FOR: ModuleDef = ModuleDef {
                 Arc::new(move |outcome| {
                     let (mut result, said) = outcome::base(outcome);
                     result.changed = false;
-                    result.skipped = outcome.verdict == Verdict::WouldChange;
+                    if outcome.verdict == Verdict::WouldChange {
+                        return outcome::no_check_mode("remote module (wait_for) does not support check mode");
+                    }
+                    let found = compiled.as_ref().and_then(|r| r.captures(said.get("found")).ok().flatten());
+                    let text = |m: Option<fancy_regex::Match<'_>>| m.map_or(Value::from(()), |m| m.as_str().into());
+                    let groups: Vec<Value> = found.iter().flat_map(|c| c.iter().skip(1).map(text)).collect();
+                    let names = compiled.iter().flat_map(fancy_regex::Regex::capture_names).flatten();
+                    let named = found.as_ref().map(|c| names.map(|n| (n.to_owned(), text(c.name(n)))).collect::<Vec<_>>());
                     result.fields.insert("elapsed".into(), elapsed(&said).into());
-                    result.fields.insert("state".into(), state.as_str().into());
+                    result.fields.entry("state".into()).or_insert_with(|| state.as_str().into());
                     result.fields.insert("path".into(), path.clone().map_or(Value::from(()), Value::from));
                     result.fields.insert("port".into(), port.map_or(Value::from(()), Value::from));
+                    result.fields.insert("search_regex".into(), regex.clone().map_or(Value::from(()), Value::from));
+                    result.fields.insert("match_groups".into(), groups.into());
+                    result.fields.insert("match_groupdict".into(), Value::from_pairs(named.unwrap_or_default()));
                     result
                 }),
             ))

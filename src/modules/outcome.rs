@@ -69,6 +69,7 @@ pub(super) fn base(outcome: &Outcome) -> (TaskResult, Said) {
             result.fields.insert(name.to_owned(), Value::from(value.as_str()));
         }
     }
+    result.fields.extend(path_info(said.get("stat")));
     if said.has("before") || said.has("after") {
         let (before, after) = (said.get("before").to_owned(), said.get("after").to_owned());
         result.diff.push(Diff { subject: said.get("subject").to_owned(), before, after });
@@ -93,6 +94,34 @@ pub(super) fn base(outcome: &Outcome) -> (TaskResult, Said) {
     (result, said)
 }
 
+/// `%f %u %g %U %G %s %h` of `kw_report` → what Ansible tells of `path` or `dest` in every result
+/// (`module_utils/basic.py`, `add_path_info`).
+fn path_info(stat: &str) -> Vec<(String, Value)> {
+    let words: Vec<&str> = stat.split_whitespace().collect();
+    let [mode, uid, gid, user, group, size, links] = words[..] else { return Vec::new() };
+    let mode = u32::from_str_radix(mode, 16).unwrap_or_default();
+    let state = match mode & 0o170_000 {
+        0o120_000 => "link",
+        0o040_000 => "directory",
+        _ if links != "1" => "hard",
+        _ => "file",
+    };
+    let number = |text: &str| Value::from(text.parse::<i64>().unwrap_or_default());
+    // An id without a name.
+    let name = |name: &str, id: &str| Value::from(if name == "UNKNOWN" { id } else { name });
+    [
+        ("uid", number(uid)),
+        ("gid", number(gid)),
+        ("owner", name(user, uid)),
+        ("group", name(group, gid)),
+        ("mode", Value::from(format!("0{:03o}", mode & 0o7777))),
+        ("state", Value::from(state)),
+        ("size", number(size)),
+    ]
+    .map(|(k, v)| (k.to_owned(), v))
+    .to_vec()
+}
+
 /// `cause: …` where our sh found the cause; else the last lines of stderr, else of stdout.
 fn failure_message(outcome: &Outcome, stderr: &str, stdout: &str) -> String {
     let tail = |text: &str| {
@@ -105,6 +134,11 @@ fn failure_message(outcome: &Outcome, stderr: &str, stdout: &str) -> String {
     }
     let text = if stderr.trim().is_empty() { tail(stdout) } else { tail(stderr) };
     if text.is_empty() { format!("{what}exit code {}", outcome.rc) } else { format!("{what}{text}") }
+}
+
+/// What a module that does not know check mode says there, as in Ansible.
+pub(super) fn no_check_mode(msg: &str) -> TaskResult {
+    TaskResult { skipped: true, msg: Some(msg.to_owned()), ..TaskResult::default() }
 }
 
 /// [`base`] as a finish.

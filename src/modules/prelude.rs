@@ -4,6 +4,7 @@ use crate::shell::Sh;
 
 const FILES: &[&str] = &[
     include_str!("sh/base.sh"),
+    include_str!("sh/archives.sh"),
     include_str!("sh/command.sh"),
     include_str!("sh/facts.sh"),
     include_str!("sh/file.sh"),

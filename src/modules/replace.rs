@@ -30,19 +30,23 @@ pub static REPLACE: ModuleDef = ModuleDef {
         let pattern = pyre::compile(&o.text_or("regexp", ""), true)?;
         let template = o.text_or("replace", "");
         let section = match (o.text("after"), o.text("before")) {
-            (Some(a), Some(b)) => Some(pyre::compile(&format!("(?s){a}(?P<subsection>.*?){b}"), false)?),
-            (Some(a), None) => Some(pyre::compile(&format!("(?s){a}(?P<subsection>.*)"), false)?),
-            (None, Some(b)) => Some(pyre::compile(&format!("(?s)(?P<subsection>.*){b}"), false)?),
-            (None, None) => None,
+            (Some(a), Some(b)) => format!("{a}(?P<subsection>.*?){b}"),
+            (Some(a), None) => format!("{a}(?P<subsection>.*)"),
+            (None, Some(b)) => format!("(?P<subsection>.*){b}"),
+            (None, None) => String::new(),
         };
+        let limits = if section.is_empty() { None } else { Some(pyre::compile(&format!("(?s){section}"), false)?) };
         let shown = path.clone();
         let edit = move |old: Option<&str>| {
-            let old = old.ok_or_else(|| format!("path {shown} does not exist"))?;
-            let (start, end) = match &section {
+            let old = old.ok_or_else(|| format!("Path {shown} does not exist !"))?;
+            let (start, end) = match &limits {
                 None => (0, old.len()),
                 Some(re) => match re.captures(old).ok().flatten().and_then(|c| c.name("subsection").map(|m| (m.start(), m.end()))) {
                     Some(range) => range,
-                    None => return Ok(edited(None, "Pattern for before/after params did not match the given file")),
+                    None => {
+                        let why = format!("Pattern for before/after params did not match the given file: {section}");
+                        return Ok(edited(None, &why));
+                    }
                 },
             };
             let mut count = 0;
@@ -54,12 +58,13 @@ pub static REPLACE: ModuleDef = ModuleDef {
             let new = format!("{}{body}{}", &old[..start], &old[end..]);
             Ok(if new == old { edited(None, "") } else { edited(Some(new), &format!("{count} replacements made")) })
         };
-        Ok(Work::Edit(Edit { path, edit: Arc::new(edit), file: of(&o), validate: o.text("validate"), backup: o.flag("backup", false) }))
+        let (file, validate) = (of(&o), o.text("validate"));
+        Ok(Work::Edit(Edit { path, edit: Arc::new(edit), file, validate, backup: o.flag("backup", false), report: false }))
     },
 };
 
 fn edited(text: Option<String>, message: &str) -> Edited {
-    Edited { text, message: message.to_owned(), fields: IndexMap::new() }
+    Edited { text, message: message.to_owned(), fields: IndexMap::from([("rc".to_owned(), 0.into())]) }
 }
 
 #[cfg(test)]

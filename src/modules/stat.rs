@@ -30,7 +30,7 @@ pub static STAT: ModuleDef = ModuleDef {
         let path = o.text_or("path", "");
         let algorithm = if o.flag("get_checksum", true) { o.text_or("checksum_algorithm", "sha1") } else { String::new() };
         let script =
-            Script::new().set_sh("kw_path", &o.path("path")).flag("kw_follow", o.flag("follow", false)).set("kw_algorithm", &algorithm);
+            Script::new().set_sh("kw_path", &o.path("path")).flag("kw_follow", o.flag("follow", false)).set("kw_algorithm", &algorithm).flag("kw_mime", o.flag("get_mime", true));
         Ok(script.look(
             "kw_stat_check",
             outcome::with(move |result, said, _| {
@@ -43,7 +43,7 @@ pub static STAT: ModuleDef = ModuleDef {
 /// `%f %u %g %U %G %s %i %d %h %X %Y %Z` → the documented fields.
 fn stat(path: &str, said: &Said) -> IndexMap<String, Value> {
     let mut fields = IndexMap::new();
-    let words: Vec<&str> = said.get("stat").split_whitespace().collect();
+    let words: Vec<&str> = said.get("file").split_whitespace().collect();
     let mut put = |name: &str, value: Value| {
         fields.insert(name.to_owned(), value);
     };
@@ -74,6 +74,10 @@ fn stat(path: &str, said: &Said) -> IndexMap<String, Value> {
     if said.has("link") {
         put("lnk_target", said.get("link").into());
         put("lnk_source", said.get("source").into());
+    }
+    if let Some((kind, charset)) = said.get("mime").split_once("; charset=") {
+        put("mimetype", kind.into());
+        put("charset", charset.into());
     }
     if said.has("checksum") {
         put("checksum", said.get("checksum").into());

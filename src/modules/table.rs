@@ -1,7 +1,7 @@
 //! All modules by name.
 
 use super::{
-    ModuleDef, accounts, apt, apt_sources, blockinfile, command, control, copy, file, ini_file, k8s, kubeadm, lineinfile, look, misc, net,
+    ModuleDef, accounts, apt, apt_sources, archives, blockinfile, command, control, copy, file, ini_file, k8s, kubeadm, lineinfile, look, misc, net,
     replace, rpm, stat, system, systemd,
 };
 
@@ -66,13 +66,13 @@ static ALL: &[&ModuleDef] = &[
     &look::SLURP,
     &look::TEMPFILE,
     &misc::ALTERNATIVES,
-    &misc::ARCHIVE,
+    &archives::ARCHIVE,
     &misc::GIT,
     &misc::IPTABLES,
     &misc::PIP,
     &misc::TIMEZONE,
     &misc::UFW,
-    &misc::UNARCHIVE,
+    &archives::UNARCHIVE,
     &net::GET_URL,
     &net::URI,
     &net::WAIT_FOR,

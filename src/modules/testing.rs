@@ -26,6 +26,7 @@ pub(super) fn compile(def: &'static ModuleDef, args: &Args) -> Result<Work, ArgE
     let env = Env {
         check_mode: false,
         diff: true,
+        full: false,
         facts: &|_| None,
         read: &|_, name| local_file(name),
         render: &|file, _| Ok(String::from_utf8_lossy(&file.content).into_owned()),

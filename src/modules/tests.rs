@@ -281,12 +281,12 @@ fn edits_are_read_decided_and_written() {
         let before = root.snapshot();
         let read = root.run(&edit::read(&work), false);
         assert_eq!(before, root.snapshot());
-        let (result, write) = edit::decide(&work, &read, true);
+        let (result, write) = edit::decide(&work, &read, true, false);
         assert!(result.changed && result.diff[0].after.ends_with("10.0.0.10 api\n"), "{result:?}");
         let write = write.unwrap();
         assert_eq!(root.run(&write, false).verdict, Verdict::Changed, "{shell:?}");
         assert_eq!((root.read("hosts").as_str(), mode(&root, "hosts")), ("127.0.0.1 localhost\n10.0.0.10 api\n", 0o640));
-        let (result, again) = edit::decide(&work, &root.run(&edit::read(&work), false), true);
+        let (result, again) = edit::decide(&work, &root.run(&edit::read(&work), false), true, false);
         assert!(!result.changed && again.is_none(), "{shell:?}: {result:?}");
         // Somebody else wrote in between: the first write is refused.
         let outcome = root.run(&write, false);
@@ -579,6 +579,7 @@ fn the_environment_of_a_task_reaches_its_program() {
     let environment = indexmap::IndexMap::from([("A_B".to_owned(), "it's".to_owned())]);
     let none = |_: &str, _: &str| Err(String::new());
     let env = Env {
+        full: false,
         check_mode: false,
         diff: false,
         facts: &|_| None,

@@ -64,6 +64,8 @@ pub struct Env<'a> {
     pub check_mode: bool,
     /// Diffs are wanted.
     pub diff: bool,
+    /// Somebody will look at the result (`register`, `-v`): what costs the host a process of its own is returned too.
+    pub full: bool,
     /// Facts of the host that are known by now; a module names those it needs in [`ModuleDef::facts`].
     pub facts: &'a dyn Fn(&str) -> Option<Value>,
     /// Reads a file of the operator's side, searched as Ansible does for `copy`/`template`/`script`
@@ -149,6 +151,8 @@ pub struct Edit {
     pub validate: Option<String>,
     /// Keep a copy.
     pub backup: bool,
+    /// The file's owner, mode and size belong to the result (`ini_file`); elsewhere only the message tells of them.
+    pub report: bool,
 }
 
 /// See [`Edit::edit`].

@@ -108,7 +108,7 @@ pub fn inventory(spec: &ClusterSpec, provision: &Provision, survey: &Survey) -> 
             provision.api_balancer.clone()
         };
         vars.insert("api_addresses".to_owned(), json!(addresses));
-        inventory.hosts.insert(machine.name.clone(), Host { name: machine.name.clone(), vars: raw(vars) });
+        inventory.hosts.insert(machine.name.clone(), Host { name: machine.name.clone(), vars: raw(vars), source: None });
         let pool_group = format!("pool_{}", machine.pool.replace('-', "_"));
         let role = if machine.pool == "control-plane" { "control_plane" } else { "workers" };
         for group in ["cluster", role, &pool_group] {

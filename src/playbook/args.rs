@@ -91,8 +91,9 @@ fn split(text: &str, takes: impl Fn(&str) -> bool) -> Result<Split, String> {
         }
     }
     rest.push_str(text.get(from..).unwrap_or_default());
-    let rest = rest.trim().to_owned();
-    Ok((pairs, (!rest.is_empty()).then_some(rest)))
+    // The end of a block scalar stays: `cmd` of the result shows it.
+    let rest = rest.trim_start().to_owned();
+    Ok((pairs, (!rest.trim().is_empty()).then_some(rest)))
 }
 
 #[cfg(test)]

@@ -228,7 +228,7 @@ impl Loader<'_> {
         } else if let Some(text) = value.as_text() {
             let raw = |text: String| Raw { value: Value::from(text), span: Some(value.span.clone()) };
             // `action: module a=b` and `local_action: module a=b`.
-            let text = text.trim();
+            let text = text.trim_start();
             let text = match text.split_once(char::is_whitespace) {
                 Some((first, rest))
                     if actions::find(first).is_some_and(|(a, _)| a.name() == action.name())

@@ -7,6 +7,7 @@
 mod archive;
 mod artefacts;
 mod balancer;
+mod bare;
 mod cache;
 mod docker;
 mod health;
@@ -21,4 +22,5 @@ pub mod nft;
 mod provider;
 mod script;
 
+pub use bare::node_image;
 pub use provider::Lab;

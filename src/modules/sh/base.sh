@@ -5,6 +5,13 @@
 # A named field of the result: RS name US value RS (see outcome.rs).
 kw_out() { printf '\036%s\037%s\036' "$1" "$2"; }
 
+# What the documented results tell of a path in the end, where somebody will look at them; see outcome.rs.
+kw_full=''
+kw_report() {
+	[ -n "$kw_full" ] || return 0
+	if [ -e "$1" ]; then kw_out stat "$(stat -c '%f %u %g %U %G %s %h' -- "$1")"; else kw_out stat ''; fi
+}
+
 kw_fail() {
 	printf 'cause: %s\n' "$*" >&2
 	exit 1
@@ -124,7 +131,10 @@ kw_tmp_beside() {
 # A copy of $1 under Ansible's name for backups.
 kw_backup_of() {
 	if [ -n "$kw_backup" ] && [ -f "$1" ]; then
-		kw_bak=$1.$$.$(date +%Y-%m-%d@%H:%M:%S)~
+		kw_bak=$(date +%Y-%m-%d@%H:%M:%S)
+		kw_xn=$$
+		while [ -e "$1.$kw_xn.$kw_bak~" ]; do kw_xn=$((kw_xn + 1)); done
+		kw_bak=$1.$kw_xn.$kw_bak~
 		cp -p -- "$1" "$kw_bak"
 		kw_out out_backup_file "$kw_bak"
 	fi

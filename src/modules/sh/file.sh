@@ -2,12 +2,15 @@
 
 kw_file_check() {
 	kw_differs=''
+	[ -z "$kw_full" ] || kw_out path "$kw_path"
+	kw_report "$kw_path"
 	case $kw_state in
 	absent)
 		if [ -e "$kw_path" ] || [ -L "$kw_path" ]; then return 10; fi
 		return 0
 		;;
 	'') # As it is; only attributes.
+		[ ! -L "$kw_path" ] || kw_out link "$(readlink -- "$kw_path")"
 		if [ -d "$kw_path" ]; then kw_state=directory; elif [ -e "$kw_path" ] || [ -z "$kw_recurse" ]; then kw_state=file; else kw_state=directory; fi
 		kw_out out_state "$kw_state"
 		;;
@@ -29,10 +32,8 @@ kw_file_check() {
 		kw_attributes "$kw_path"
 		;;
 	link)
-		[ -L "$kw_path" ] && [ "$(readlink -- "$kw_path")" = "$kw_src" ] || {
-			kw_link_possible
-			return 10
-		}
+		kw_link_possible
+		[ -L "$kw_path" ] && [ "$(readlink -- "$kw_path")" = "$kw_src" ] || return 10
 		;;
 	hard)
 		[ -e "$kw_src" ] || kw_fail "src $kw_src does not exist"
@@ -115,6 +116,7 @@ kw_file_apply() {
 		kw_set_attributes "$kw_path"
 		;;
 	esac
+	kw_report "$kw_path"
 }
 
 # copy, template: content is the blob kw_sha. kw_dest may be a directory.
@@ -125,7 +127,11 @@ kw_copy_check() {
 		kw_dest=${kw_dest%/}/$kw_base
 		kw_out out_dest "$kw_dest"
 	fi
-	if [ -n "$kw_follow" ] && [ -L "$kw_dest" ]; then kw_dest=$(readlink -f -- "$kw_dest"); fi
+	if [ -n "$kw_follow" ] && [ -L "$kw_dest" ]; then
+		kw_dest=$(readlink -f -- "$kw_dest")
+		kw_out out_dest "$kw_dest"
+	fi
+	[ -z "$kw_force" ] || kw_report "$kw_dest"
 	kw_one_file_check
 }
 
@@ -143,6 +149,7 @@ kw_one_file_check() {
 		kw_content=1
 	fi
 	if [ -n "$kw_content" ]; then
+		kw_out content 1
 		if [ -n "$kw_diff" ]; then
 			kw_out subject "$kw_dest"
 			if [ -f "$kw_dest" ]; then kw_out_stdin before <"$kw_dest"; else kw_out before ''; fi
@@ -155,6 +162,7 @@ kw_one_file_check() {
 kw_copy_apply() {
 	if [ -z "$kw_content" ]; then
 		kw_set_attributes "$kw_dest"
+		kw_report "$kw_dest"
 		return 0
 	fi
 	kw_dir_of "$kw_dest"
@@ -165,6 +173,7 @@ kw_copy_apply() {
 		kw_fail "cannot write $kw_tmp: is the file system full?"
 	}
 	kw_place "$kw_tmp" "$kw_dest"
+	kw_report "$kw_dest"
 }
 
 # A tree: kw_sums has sha256sum's lines for ./paths below kw_dest, kw_tree "mode sha ./path" (sha "-": a directory).
@@ -203,19 +212,34 @@ kw_tree_apply() {
 		[ "$kw_preserve" != 1 ] || kw_mexpr=0$kw_fmode
 		kw_dest=$kw_xf kw_content='' kw_differs='' kw_rc=0
 		kw_one_file_check >/dev/null || kw_rc=$?
-		[ "$kw_rc" != 10 ] || kw_copy_apply
+		[ "$kw_rc" != 10 ] || kw_copy_apply >/dev/null
 	done <<-EOT
 		$kw_tree
 	EOT
 }
 
 # copy with remote_src.
+kw_remote_sums() {
+	[ -n "$kw_full" ] || return 0
+	if [ -f "$kw_dest" ]; then
+		kw_xs=$(md5sum <"$kw_dest")
+		kw_out md5 "${kw_xs%% *}"
+		kw_xs=$(sha1sum <"$kw_dest")
+		kw_out sha1 "${kw_xs%% *}"
+	else
+		kw_out md5 ''
+		kw_out sha1 ''
+	fi
+	kw_report "$kw_dest"
+}
+
 kw_remote_check() {
 	kw_differs='' kw_content=''
 	[ -e "$kw_src" ] || kw_fail "source $kw_src not found"
 	if [ -d "$kw_src" ]; then
 		[ "${kw_src%/}" != "$kw_src" ] || kw_dest=${kw_dest%/}/${kw_src##*/}
 		kw_out out_dest "$kw_dest"
+		kw_remote_sums
 		[ -d "$kw_dest" ] || return 10
 		kw_list=$(cd -- "$kw_src" && find . -type f)
 		while read -r kw_xf; do
@@ -230,6 +254,7 @@ kw_remote_check() {
 		kw_look "$kw_src"
 		kw_mexpr=0$kw_now_mode
 	fi
+	kw_remote_sums
 	if [ -f "$kw_dest" ]; then
 		if [ -n "$kw_force" ] && ! cmp -s "$kw_src" "$kw_dest"; then kw_content=1; else kw_attributes "$kw_dest"; fi
 	else
@@ -254,6 +279,7 @@ kw_remote_apply() {
 		}
 		kw_place "$kw_tmp" "$kw_dest"
 	fi
+	kw_remote_sums
 }
 
 # The engine's write of an edited file: only if it still is what was read (kw_old, empty: there was none).
@@ -264,8 +290,13 @@ kw_edit_read() {
 	if [ -f "$kw_path" ]; then
 		kw_out_stdin text <"$kw_path"
 		kw_attributes "$kw_path"
-		[ -z "$kw_differs" ] || kw_out attributes 1
+	elif [ -n "$kw_mexpr$kw_owner$kw_group" ]; then
+		# A file that is made has the user's own, and what the umask leaves.
+		kw_now_mode=644 kw_now_uid=$(id -u) kw_now_gid=$(id -g) kw_now_user=$(id -un) kw_now_group=$(id -gn)
+		kw_compare 0
 	fi
+	[ -z "$kw_differs" ] || kw_out attributes 1
+	kw_report "$kw_path"
 }
 
 kw_edit_check() {
@@ -286,4 +317,5 @@ kw_edit_apply() {
 	else
 		kw_set_attributes "$kw_path"
 	fi
+	kw_report "$kw_path"
 }

@@ -7,10 +7,15 @@ kw_stat_check() {
 	else
 		kw_st=$(stat -c '%f %u %g %U %G %s %i %d %h %X %Y %Z' -- "$kw_path")
 	fi
-	kw_out stat "$kw_st"
+	kw_out file "$kw_st"
 	[ ! -r "$kw_path" ] || kw_out readable 1
 	[ ! -w "$kw_path" ] || kw_out writeable 1
 	[ ! -x "$kw_path" ] || kw_out executable 1
+	if [ -n "$kw_full" ] && [ -n "$kw_mime" ]; then
+		kw_xs='unknown; charset=unknown'
+		if kw_has file; then kw_xs=$(file -b --mime-type --mime-encoding -- "$kw_path" 2>/dev/null) || :; fi
+		kw_out mime "$kw_xs"
+	fi
 	if [ -L "$kw_path" ] && [ -z "$kw_follow" ]; then
 		kw_out link "$(readlink -- "$kw_path")"
 		kw_out source "$(readlink -f -- "$kw_path" || :)"
@@ -26,16 +31,30 @@ kw_slurp_check() {
 	cat -- "$kw_path"
 }
 
-# Paths are the positional parameters; depth and type are find's own, the rest is filtered by us.
+# Paths are the positional parameters; depth is find's own, the rest is filtered by us.
 kw_find_check() {
+	kw_skipped=''
 	for kw_xp; do
+		case $kw_xp in
+		'~' | '~/'*) kw_xp=$HOME${kw_xp#'~'} ;;
+		esac
 		if [ ! -d "$kw_xp" ]; then
-			kw_out warning "$kw_xp is no directory"
+			kw_skipped="$kw_skipped$kw_xp
+"
 			continue
 		fi
+		[ "$kw_xp" = / ] || kw_xp=${kw_xp%/}
+		printf 'root %s\n' "$kw_xp"
 		find ${kw_follow:+-L} "$kw_xp" -mindepth 1 ${kw_depth:+-maxdepth "$kw_depth"} -exec stat -c '%f %u %g %U %G %s %i %d %h %X %Y %Z %n' -- {} +
+		if [ -n "$kw_contains" ]; then
+			find ${kw_follow:+-L} "$kw_xp" -mindepth 1 ${kw_depth:+-maxdepth "$kw_depth"} -type f -exec grep -lE -- "$kw_contains" {} + | sed 's/^/holds /'
+		fi
+		if [ -n "$kw_sums" ]; then
+			find ${kw_follow:+-L} "$kw_xp" -mindepth 1 ${kw_depth:+-maxdepth "$kw_depth"} -type f -exec "$kw_sums" {} + | sed 's/^/sum /'
+		fi
 	done
-	printf '\n%s' "now $(date +%s)"
+	kw_out skipped "$kw_skipped"
+	kw_out now "$(date +%s)"
 }
 
 kw_tempfile_apply() {
@@ -45,6 +64,7 @@ kw_tempfile_apply() {
 		kw_xt=$kw_xt$kw_suffix
 	fi
 	kw_out out_path "$kw_xt"
+	kw_report "$kw_xt"
 }
 
 kw_getent_check() {
@@ -52,7 +72,11 @@ kw_getent_check() {
 	kw_list=$(getent "$kw_database" ${kw_key:+"$kw_key"}) || kw_rc=$?
 	case $kw_rc in
 	0) ;;
-	2) [ -z "$kw_fail_key" ] || kw_fail "one or more supplied key could not be found in the database $kw_database" ;;
+	2)
+		[ -z "$kw_fail_key" ] || kw_fail "One or more supplied key could not be found in the database."
+		kw_out msg 'One or more supplied key could not be found in the database.'
+		kw_out unknown "$kw_key"
+		;;
 	*) kw_fail "getent $kw_database: exit code $kw_rc (unknown database, or no enumeration)" ;;
 	esac
 	kw_out list "$kw_list"

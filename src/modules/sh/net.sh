@@ -1,4 +1,4 @@
-# get_url, uri, wait_for, unarchive, archive, git.
+# get_url, uri, wait_for, git.
 
 # A checksum `algorithm:hex`; the hex may be a URL of a list in sha256sum's format.
 kw_wanted_sum() {
@@ -24,62 +24,144 @@ kw_has_sum() {
 }
 
 kw_get_url_check() {
-	kw_differs='' kw_content=''
+	kw_differs='' kw_fetch='' kw_since=''
 	if [ "${kw_dest%/}" != "$kw_dest" ] || [ -d "$kw_dest" ]; then kw_dest=${kw_dest%/}/$kw_base && kw_out out_dest "$kw_dest"; fi
 	[ -z "$kw_checksum" ] || kw_wanted_sum
-	if [ ! -f "$kw_dest" ]; then
-		kw_content=1
-	elif [ -n "$kw_checksum" ]; then
-		kw_has_sum "$kw_dest" || kw_content=1
-	elif [ -n "$kw_force" ]; then
-		kw_content=1
+	if [ -f "$kw_dest" ]; then
+		if [ -z "$kw_checksum" ]; then
+			# As Ansible: asked for again, with the date of what is here, and compared.
+			kw_fetch=1
+			[ -n "$kw_force" ] || kw_since=$kw_dest
+		elif ! kw_has_sum "$kw_dest"; then
+			kw_fetch=1
+		fi
+	else
+		kw_fetch=1
 	fi
-	[ -n "$kw_content" ] || kw_attributes "$kw_dest"
-	[ -z "$kw_content$kw_differs" ] || return 10
+	kw_report "$kw_dest"
+	[ ! -f "$kw_dest" ] || kw_attributes "$kw_dest"
+	if [ -n "$kw_looks" ] && [ -n "$kw_fetch" ] && kw_has curl; then
+		# A check asks for the headers only.
+		kw_rc=0
+		kw_code=$(kw_curl -I -o /dev/null) || kw_rc=$?
+		kw_get_url_judge
+		[ "$kw_code" != 304 ] || kw_fetch=''
+	fi
+	[ -z "$kw_fetch$kw_differs" ] || return 10
+}
+
+# curl for kw_url with the date of kw_since; prints the status.
+kw_curl() {
+	kw_date=''
+	[ -z "$kw_since" ] || kw_date="If-Modified-Since: $(date -u -r "$kw_since" '+%a, %d %b %Y %H:%M:%S GMT')"
+	curl -sSL --retry 3 --connect-timeout 15 --max-time "$kw_timeout" ${kw_insecure:+-k} ${kw_curl:+-K} ${kw_curl:+"$KW_BLOBS/$kw_curl"} ${kw_date:+-H} ${kw_date:+"$kw_date"} -w '%{http_code}' "$@" -- "$kw_url"
+}
+
+# Fails unless kw_rc and kw_code say that the server gave something.
+kw_get_url_judge() {
+	case $kw_rc:$kw_code in
+	0:2?? | 0:304 | 0:000) ;;
+	0:*) kw_fail "Request failed: $kw_url: HTTP status $kw_code" ;;
+	*) kw_fail "Request failed: $kw_url: exit code $kw_rc" ;;
+	esac
 }
 
 kw_get_url_apply() {
-	if [ -z "$kw_content" ]; then
+	if [ -z "$kw_fetch" ]; then
 		kw_set_attributes "$kw_dest"
+		kw_report "$kw_dest"
 		return 0
 	fi
+	if [ -n "$kw_full" ] && [ -f "$kw_dest" ]; then
+		kw_xs=$(sha1sum <"$kw_dest")
+		kw_out sha1_before "${kw_xs%% *}"
+	fi
 	kw_tmp_beside "$kw_dest"
-	kw_download "$kw_url" "$kw_tmp" ${kw_curl:+"$KW_BLOBS/$kw_curl"} || {
-		kw_rc=$?
+	kw_rc=0 kw_code=200
+	if kw_has curl; then
+		kw_code=$(kw_curl -o "$kw_tmp") || kw_rc=$?
+	else
+		kw_download "$kw_url" "$kw_tmp" ${kw_curl:+"$KW_BLOBS/$kw_curl"} || kw_rc=$?
+	fi
+	[ "$kw_rc" != 0 ] || kw_out code "$kw_code"
+	case $kw_rc:$kw_code in
+	0:2?? | 0:304 | 0:000) ;;
+	*) rm -f -- "$kw_tmp" ;;
+	esac
+	kw_get_url_judge
+	if [ "$kw_code" = 304 ]; then
 		rm -f -- "$kw_tmp"
-		kw_fail "download of $kw_url failed (exit code $kw_rc)"
-	}
+		kw_out same 1
+		kw_get_url_attributes
+		return 0
+	fi
 	if [ -n "$kw_checksum" ] && ! kw_has_sum "$kw_tmp"; then
 		rm -f -- "$kw_tmp"
 		kw_fail "the checksum of $kw_url is ${kw_s%% *}, not $kw_hex"
 	fi
-	kw_same=''
-	if [ -f "$kw_dest" ] && cmp -s "$kw_tmp" "$kw_dest"; then kw_same=1; fi
+	if [ -n "$kw_full" ]; then
+		kw_xs=$(sha1sum <"$kw_tmp")
+		kw_out sha1 "${kw_xs%% *}"
+		kw_xs=$(md5sum <"$kw_tmp")
+		kw_out md5 "${kw_xs%% *}"
+	fi
+	kw_out bytes "$(wc -c <"$kw_tmp")"
+	if [ -f "$kw_dest" ] && cmp -s "$kw_tmp" "$kw_dest"; then
+		rm -f -- "$kw_tmp"
+		kw_out same 1
+		kw_get_url_attributes
+		return 0
+	fi
 	kw_place "$kw_tmp" "$kw_dest"
-	[ -z "$kw_same" ] || kw_out same 1
+	kw_report "$kw_dest"
+}
+
+kw_get_url_attributes() {
+	if [ -n "$kw_differs" ]; then
+		kw_set_attributes "$kw_dest"
+		kw_out attributes 1
+	fi
+	kw_report "$kw_dest"
 }
 
 # The answer as it is: headers and body, then its status. Options (headers, body's file) come from a blob of curl options.
+# With kw_dest the body goes there.
 kw_uri_run() {
 	kw_has curl || kw_fail "curl is not installed on this host: uri needs it"
+	kw_rc=0 kw_inc=-i
+	if [ -n "$kw_dest" ]; then
+		kw_inc=''
+		if [ -d "$kw_dest" ]; then kw_dest=${kw_dest%/}/$kw_base; fi
+		kw_tmp_beside "$kw_dest"
+	fi
 	printf '\036answer\037'
-	kw_rc=0
-	curl -sS -i -K "$KW_BLOBS/$kw_curl" ${kw_body:+--data-binary "@$KW_BLOBS/$kw_body"} -w '\036status\037%{http_code}\036url\037%{url_effective}' || kw_rc=$?
+	curl -sS ${kw_dest:+-D} ${kw_dest:+-} ${kw_dest:+-o} ${kw_dest:+"$kw_tmp"} $kw_inc -K "$KW_BLOBS/$kw_curl" ${kw_body:+--data-binary "@$KW_BLOBS/$kw_body"} ${kw_send:+--data-binary "@$kw_send"} -w "$(printf '\036status\037%%{http_code}\036\036url\037%%{url_effective}')" || kw_rc=$?
 	printf '\036'
 	kw_out curl "$kw_rc"
+	[ -n "$kw_dest" ] || return 0
+	if [ "$kw_rc" = 0 ]; then
+		kw_differs=''
+		[ ! -f "$kw_dest" ] || kw_attributes "$kw_dest"
+		if [ -n "$kw_differs" ] || ! cmp -s "$kw_tmp" "$kw_dest"; then
+			kw_out written 1
+			kw_place "$kw_tmp" "$kw_dest"
+		fi
+		kw_out out_path "$kw_dest"
+		kw_report "$kw_dest"
+	fi
+	rm -f -- "$kw_tmp"
 }
 
 kw_uri_check() {
 	if [ -n "$kw_creates" ] && kw_any "$kw_creates"; then
-		kw_out skipped "skipped, since $kw_creates exists"
+		kw_out skipped "skipped, since '$kw_creates' exists"
 		return 0
 	fi
 	if [ -n "$kw_removes" ] && ! kw_any "$kw_removes"; then
-		kw_out skipped "skipped, since $kw_removes does not exist"
+		kw_out skipped "skipped, since '$kw_removes' does not exist"
 		return 0
 	fi
-	[ -n "$kw_reads" ] || return 10
-	kw_uri_run
+	return 10
 }
 
 # Whether something accepts connections at host $1, port $2.
@@ -93,17 +175,29 @@ kw_port_open() {
 	fi
 }
 
+# What the other side says first must match.
+kw_port_says() {
+	if kw_has bash; then
+		# shellcheck disable=SC2016
+		kw_hit=$(timeout "$kw_connect" bash -c 'exec 3<>"/dev/tcp/$0/$1" || exit 1
+			while IFS= read -r l <&3; do if printf "%s\n" "$l" | grep -qE -- "$2"; then printf "%s\n" "$l"; exit 0; fi; done
+			exit 1' "$kw_host" "$kw_port" "$kw_regex" 2>/dev/null)
+	else
+		kw_hit=$(timeout "$kw_connect" nc "$kw_host" "$kw_port" </dev/null 2>/dev/null | grep -m 1 -aE -- "$kw_regex")
+	fi
+}
+
 kw_wait_now() {
 	if [ -n "$kw_port" ]; then
 		case $kw_state in
-		started | present) kw_port_open "$kw_host" "$kw_port" ;;
+		started | present) if [ -n "$kw_regex" ]; then kw_port_says; else kw_port_open "$kw_host" "$kw_port"; fi ;;
 		drained) ! kw_connections ;;
 		*) ! kw_port_open "$kw_host" "$kw_port" ;;
 		esac
 	elif [ -n "$kw_path" ]; then
 		case $kw_state in
 		absent | stopped) [ ! -e "$kw_path" ] ;;
-		*) [ -e "$kw_path" ] && { [ -z "$kw_regex" ] || grep -qE -- "$kw_regex" "$kw_path"; } ;;
+		*) [ -e "$kw_path" ] && { [ -z "$kw_regex" ] || kw_hit=$(grep -m 1 -E -- "$kw_regex" "$kw_path"); } ;;
 		esac
 	else
 		return 1
@@ -122,132 +216,17 @@ kw_wait_apply() {
 	while ! kw_wait_now; do
 		kw_spent=$(($(date +%s) - kw_begun))
 		if [ "$kw_spent" -ge "$kw_timeout" ]; then
-			[ -n "$kw_port$kw_path" ] || return 0
+			if [ -z "$kw_port$kw_path" ]; then
+				kw_out elapsed "$kw_spent"
+				return 0
+			fi
 			kw_fail "${kw_msg:-Timeout when waiting for ${kw_path:-$kw_host:$kw_port} ($kw_state, $kw_timeout s)}"
 		fi
 		sleep "$kw_sleep"
 	done
 	kw_out elapsed "$(($(date +%s) - kw_begun))"
-}
-
-# unarchive: the archive's list says whether everything is there; sizes are compared where the list has them.
-kw_unarchive_check() {
-	if [ -n "$kw_creates" ] && kw_any "$kw_creates"; then return 0; fi
-	[ -d "$kw_dest" ] || kw_fail "dest $kw_dest must be an existing directory"
-	case $kw_src in
-	*://*) return 10 ;;
-	esac
-	if [ -n "$kw_blob" ]; then return 10; fi
-	[ -f "$kw_src" ] || kw_fail "source $kw_src does not exist"
-	case $kw_src in
-	*.zip)
-		kw_has unzip || return 10
-		kw_list=$(unzip -Z1 "$kw_src")
-		while read -r kw_xf; do
-			[ -e "$kw_dest/$kw_xf" ] || return 10
-		done <<-EOT
-			$kw_list
-		EOT
-		;;
-	*)
-		# tar compares content, and owners too: only what differs in content counts.
-		kw_list=$(tar -df "$kw_src" -C "$kw_dest" $kw_opts 2>&1) || :
-		case $kw_list in
-		*'nvalid option'* | *'nrecognized option'*)
-			# busybox cannot compare: names must do.
-			kw_tar_kind "$kw_src"
-			kw_list=$(tar -t${kw_kind}f "$kw_src")
-			while read -r kw_xf; do
-				[ -e "$kw_dest/$kw_xf" ] || return 10
-			done <<-EOT
-				$kw_list
-			EOT
-			;;
-		*'No such file'* | *'Contents differ'* | *'Size differs'* | *'not found'* | *'Cannot stat'* | *'File type differs'*) return 10 ;;
-		esac
-		;;
-	esac
-}
-
-# kw_kind: tar's letter for the compression; GNU's tar would find out itself, busybox's does not.
-kw_tar_kind() {
-	case $1 in
-	*.gz | *.tgz) kw_kind=z ;;
-	*.bz2 | *.tbz | *.tbz2) kw_kind=j ;;
-	*.xz | *.txz) kw_kind=J ;;
-	*) kw_kind='' ;;
-	esac
-}
-
-kw_unarchive_apply() {
-	kw_file=$kw_src kw_made=''
-	if [ -n "$kw_blob" ]; then
-		kw_file=$KW_BLOBS/$kw_blob
-	else
-		case $kw_src in
-		*://*)
-			kw_made=$(mktemp)
-			kw_file=$kw_made
-			kw_download "$kw_src" "$kw_file" || {
-				rm -f -- "$kw_made"
-				kw_fail "download of $kw_src failed"
-			}
-			;;
-		esac
-	fi
-	kw_rc=0
-	case $kw_src in
-	*.zip) unzip -q -o "$kw_file" -d "$kw_dest" $kw_opts >&2 || kw_rc=$? ;;
-	*)
-		kw_tar_kind "$kw_src"
-		tar -x${kw_kind}f "$kw_file" -C "$kw_dest" $kw_opts >&2 || kw_rc=$?
-		;;
-	esac
-	[ -z "$kw_made" ] || rm -f -- "$kw_made"
-	[ "$kw_rc" = 0 ] || kw_fail "cannot unpack $kw_src into $kw_dest (exit code $kw_rc)"
-	[ -z "$kw_owner" ] || chown -R -- "$kw_owner" "$kw_dest"
-	[ -z "$kw_group" ] || chgrp -R -- "$kw_group" "$kw_dest"
-	[ -z "$kw_mode" ] || chmod -R -- "$kw_mode" "$kw_dest"
-}
-
-kw_archive_check() {
-	[ ! -f "$kw_dest" ] || [ -n "$kw_force" ] || {
-		for kw_p; do
-			for kw_xf in $kw_p; do
-				[ -e "$kw_xf" ] || continue
-				[ -z "$(find "$kw_xf" -newer "$kw_dest" | head -n 1)" ] || return 10
-			done
-		done
-		return 0
-	}
-	return 10
-}
-kw_archive_apply() {
-	kw_tmp_beside "$kw_dest"
-	kw_rc=0
-	kw_top=/
-	set -- $(for kw_p; do for kw_xf in $kw_p; do
-		[ ! -e "$kw_xf" ] || printf '%s ' "$kw_xf"
-	done; done)
-	[ $# -gt 0 ] || kw_fail "nothing to archive: no path exists"
-	if [ $# = 1 ]; then
-		kw_dir_of "$1"
-		kw_top=$kw_dir
-		set -- "${1##*/}"
-	fi
-	case $kw_format in
-	zip) (cd "$kw_top" && rm -f "$kw_tmp" && zip -q -r "$kw_tmp.zip" "$@" && mv "$kw_tmp.zip" "$kw_tmp") >&2 || kw_rc=$? ;;
-	tar) tar -cf "$kw_tmp" -C "$kw_top" -- "$@" >&2 || kw_rc=$? ;;
-	gz) tar -czf "$kw_tmp" -C "$kw_top" -- "$@" >&2 || kw_rc=$? ;;
-	bz2) tar -cjf "$kw_tmp" -C "$kw_top" -- "$@" >&2 || kw_rc=$? ;;
-	xz) tar -cJf "$kw_tmp" -C "$kw_top" -- "$@" >&2 || kw_rc=$? ;;
-	esac
-	[ "$kw_rc" = 0 ] || {
-		rm -f -- "$kw_tmp"
-		kw_fail "cannot make $kw_dest (exit code $kw_rc)"
-	}
-	kw_place "$kw_tmp" "$kw_dest"
-	if [ -n "$kw_remove" ]; then (cd "$kw_top" && rm -rf -- "$@"); fi
+	[ -z "$kw_regex" ] || kw_out found "${kw_hit:-}"
+	[ -z "$kw_path" ] || kw_report "$kw_path"
 }
 
 kw_git() { GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND="${kw_ssh:-ssh}" git "$@"; }
