@@ -156,7 +156,13 @@ impl Runner {
             Some(d) if d.as_secs() >= 60 && d.as_secs() % 60 == 0 => format!("Paused for {} minutes", round(spent.as_secs_f64() / 60.0)),
             _ => format!("Paused for {} seconds", round(spent.as_secs_f64())),
         };
-        for (name, value) in [("delta", Value::from(spent.as_secs())), ("rc", 0.into()), ("stdout", said.into()), ("stderr", "".into()), ("echo", echo.into())] {
+        for (name, value) in [
+            ("delta", Value::from(spent.as_secs())),
+            ("rc", 0.into()),
+            ("stdout", said.into()),
+            ("stderr", "".into()),
+            ("echo", echo.into()),
+        ] {
             result.fields.insert(name.to_owned(), value);
         }
         result.fields.entry("user_input".to_owned()).or_insert_with(|| "".into());

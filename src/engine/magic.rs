@@ -59,7 +59,10 @@ pub(super) fn get(scope: &TaskScope, name: &str) -> Option<Value> {
             run.all.iter().filter(|h| world.host(h).data().alive()).map(|h| Value::from(h.as_str())).collect()
         }
         "ansible_play_hosts_all" => frame.run.as_ref()?.all.iter().map(|h| Value::from(h.as_str())).collect(),
-        "ansible_play_name" => Value::from(frame.run.as_ref()?.play.name.clone().unwrap_or_default()),
+        "ansible_play_name" => {
+            let play = &frame.run.as_ref()?.play;
+            Value::from(play.name.clone().unwrap_or_else(|| super::value::as_list(&play.hosts.value).join(",")))
+        }
         "playbook_dir" => {
             let dir = task.map(|t| &t.playbook_dir).or_else(|| frame.run.as_ref().map(|r| &r.play.directory))?;
             Value::from(absolute(dir))

@@ -33,7 +33,8 @@ pub static UNARCHIVE: ModuleDef = ModuleDef {
         let o = Opts::read(&UNARCHIVE, args)?;
         let src = o.text_or("src", "");
         let there = src.contains("://") || o.flag("remote_src", !o.flag("copy", true));
-        let zip = src.to_lowercase().ends_with(".zip");
+        let ending = std::path::Path::new(&src).extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let zip = ending == "zip";
         let mut options = o.list("extra_opts");
         let excluded = o.list("exclude");
         if !zip {
@@ -65,9 +66,9 @@ pub static UNARCHIVE: ModuleDef = ModuleDef {
             .flag("kw_names", list)
             .flag("kw_looks", env.check_mode)
             .flag("kw_insecure", !o.flag("validate_certs", true));
-        let handler = match src.to_lowercase() {
-            s if s.ends_with(".zip") => "ZipArchive",
-            s if s.ends_with(".gz") || s.ends_with(".tgz") => "TgzArchive",
+        let handler = match ending.as_str() {
+            "zip" => "ZipArchive",
+            "gz" | "tgz" => "TgzArchive",
             _ => "TarArchive",
         };
         Ok(attributes(script, &o)?.work("kw_unarchive_check", "kw_unarchive_apply", unpacked(o.text_or("dest", ""), src, handler, list)))
@@ -124,13 +125,19 @@ pub static ARCHIVE: ModuleDef = ModuleDef {
             .set("kw_backup", "")
             .set("kw_validate", "")
             .args(&paths);
-        Ok(attributes(script, &o)?.work("kw_archive_check \"$@\"", "kw_archive_apply \"$@\"", outcome::with(move |r, said, _| packed(r, said, &dest))))
+        Ok(attributes(script, &o)?.work(
+            "kw_archive_check \"$@\"",
+            "kw_archive_apply \"$@\"",
+            outcome::with(move |r, said, _| packed(r, said, &dest)),
+        ))
     },
 };
 
 fn packed(result: &mut super::TaskResult, said: &Said, dest: &str) {
     result.fields.insert("dest".into(), dest.into());
-    for (name, key) in [("archived", "members"), ("expanded_paths", "paths"), ("expanded_exclude_paths", "excluded"), ("missing", "missing")] {
+    for (name, key) in
+        [("archived", "members"), ("expanded_paths", "paths"), ("expanded_exclude_paths", "excluded"), ("missing", "missing")]
+    {
         result.fields.insert(name.into(), said.get(key).lines().map(Value::from).collect());
     }
     for name in ["arcroot", "dest_state"] {

@@ -259,7 +259,7 @@ mod tests {
             );
         };
         converges(&K8S, r#"{"definition":[{"kind":"A"},{"kind":"B"}]}"#, prepare, |root| {
-            assert_eq!(root.read("applied"), "{\"kind\":\"A\"}\n---\n{\"kind\":\"B\"}");
+            assert_eq!(root.read("applied"), "{\"kind\": \"A\"}\n---\n{\"kind\": \"B\"}");
         });
     }
 

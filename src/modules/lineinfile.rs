@@ -111,7 +111,11 @@ impl Wanted {
 
     fn edit(&self, old: Option<&str>) -> Result<Edited, String> {
         if old.is_none() && (!self.present || !self.create) {
-            return if self.present { Err(format!("Destination {} does not exist !", self.path)) } else { Ok(done(None, "file not present")) };
+            return if self.present {
+                Err(format!("Destination {} does not exist !", self.path))
+            } else {
+                Ok(done(None, "file not present"))
+            };
         }
         let lines: Vec<&str> = old.unwrap_or_default().split_inclusive('\n').collect();
         if !self.present {

@@ -67,7 +67,9 @@ pub static FIND: ModuleDef = ModuleDef {
         opt("get_checksum", T::Bool),
         opt("contains", T::Str),
         opt("read_whole_file", T::Bool),
-        opt("checksum_algorithm", T::Str).alias(&["checksum", "checksum_algo"]).choices(&["md5", "sha1", "sha224", "sha256", "sha384", "sha512"]),
+        opt("checksum_algorithm", T::Str)
+            .alias(&["checksum", "checksum_algo"])
+            .choices(&["md5", "sha1", "sha224", "sha256", "sha384", "sha512"]),
     ],
     free_form: false,
     facts: &[],

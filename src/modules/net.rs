@@ -107,7 +107,11 @@ impl Download {
         result.fields.insert("checksum_src".into(), sum("sha1"));
         if said.has("code") {
             result.changed = !said.has("same") || said.has("attributes");
-            result.msg = Some(if said.get("code") == "304" { "HTTP Error 304: Not Modified".into() } else { format!("OK ({} bytes)", said.get("bytes")) });
+            result.msg = Some(if said.get("code") == "304" {
+                "HTTP Error 304: Not Modified".into()
+            } else {
+                format!("OK ({} bytes)", said.get("bytes"))
+            });
             result.fields.insert("src".into(), self.url.as_str().into());
             if said.has("md5") {
                 result.fields.insert("md5sum".into(), said.get("md5").into());
@@ -428,7 +432,7 @@ mod tests {
             r#"{{"url":"http://x.test/f.bin","dest":"$R/","checksum":"sha256:{sum}","mode":"0600","headers":{{"X-Key":"s3cret"}}}}"#
         );
         let prepare = |root: &Root| {
-            root.stub("curl", r#"echo "$*" >>"$R/calls"; while [ $# -gt 0 ]; do case $1 in -o) printf 'data\n' >"$2"; shift ;; -K) cat "$2" >"$R/config"; shift ;; esac; shift; done"#);
+            root.stub("curl", r#"echo "$*" >>"$R/calls"; while [ $# -gt 0 ]; do case $1 in -o) printf 'data\n' >"$2"; shift ;; -K) cat "$2" >"$R/config"; shift ;; esac; shift; done; printf 200"#);
         };
         converges(&GET_URL, &json, prepare, |root| {
             assert_eq!(root.read("f.bin"), "data\n");
@@ -450,7 +454,7 @@ mod tests {
             assert_eq!(result.fields["x_a_b"].as_str(), Some("c"));
             assert_eq!(result.fields["json"].get_attr("a").unwrap().to_string(), "[1]");
             let (_, result) = root.result(&step(&URI, r#"{"url":"http://x.test/","status_code":[204,404]}"#), false);
-            assert_eq!(result.msg.as_deref(), Some("Status code was 200 and not [204, 404]"));
+            assert_eq!(result.msg.as_deref(), Some("Status code was 200 and not [204, 404]: OK (unknown bytes)"));
             let (_, result) =
                 root.result(&step(&URI, r#"{"url":"http://x.test/","method":"POST","body":{"a":1},"body_format":"json"}"#), true);
             assert!(result.skipped);

@@ -29,8 +29,11 @@ pub static STAT: ModuleDef = ModuleDef {
         let o = Opts::read(&STAT, args)?;
         let path = o.text_or("path", "");
         let algorithm = if o.flag("get_checksum", true) { o.text_or("checksum_algorithm", "sha1") } else { String::new() };
-        let script =
-            Script::new().set_sh("kw_path", &o.path("path")).flag("kw_follow", o.flag("follow", false)).set("kw_algorithm", &algorithm).flag("kw_mime", o.flag("get_mime", true));
+        let script = Script::new()
+            .set_sh("kw_path", &o.path("path"))
+            .flag("kw_follow", o.flag("follow", false))
+            .set("kw_algorithm", &algorithm)
+            .flag("kw_mime", o.flag("get_mime", true));
         Ok(script.look(
             "kw_stat_check",
             outcome::with(move |result, said, _| {

@@ -1,8 +1,8 @@
 //! All modules by name.
 
 use super::{
-    ModuleDef, accounts, apt, apt_sources, archives, blockinfile, command, control, copy, file, ini_file, k8s, kubeadm, lineinfile, look, misc, net,
-    replace, rpm, stat, system, systemd,
+    ModuleDef, accounts, apt, apt_sources, archives, blockinfile, command, control, copy, file, ini_file, k8s, kubeadm, lineinfile, look,
+    misc, net, replace, rpm, stat, system, systemd,
 };
 
 static ALL: &[&ModuleDef] = &[

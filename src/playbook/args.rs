@@ -68,7 +68,7 @@ fn pair(word: &str) -> Option<(&str, &str)> {
 
 /// Pairs and what is left, of arguments that are `key=value` words.
 pub(super) fn key_values(text: &str) -> Result<Split, String> {
-    split(text, |_| true)
+    split(text.trim(), |_| true)
 }
 
 /// Pairs and the command, of free-form text.
@@ -91,8 +91,8 @@ fn split(text: &str, takes: impl Fn(&str) -> bool) -> Result<Split, String> {
         }
     }
     rest.push_str(text.get(from..).unwrap_or_default());
-    // The end of a block scalar stays: `cmd` of the result shows it.
-    let rest = rest.trim_start().to_owned();
+    // The line end of a block scalar stays: `cmd` of the result shows it.
+    let rest = rest.trim_start().trim_end_matches([' ', '\t']).to_owned();
     Ok((pairs, (!rest.trim().is_empty()).then_some(rest)))
 }
 

@@ -39,7 +39,15 @@ impl Case {
     fn read(dir: PathBuf) -> Self {
         let name = dir.file_name().expect("a name").to_string_lossy().into_owned();
         let text = std::fs::read_to_string(dir.join("play.yml")).unwrap_or_else(|e| panic!("{}/play.yml: {e}", dir.display()));
-        let mut case = Self { name, dir, args: Vec::new(), runs: vec![Run::Check, Run::First, Run::Second], better: Vec::new(), omitted: Vec::new(), random: Vec::new() };
+        let mut case = Self {
+            name,
+            dir,
+            args: Vec::new(),
+            runs: vec![Run::Check, Run::First, Run::Second],
+            better: Vec::new(),
+            omitted: Vec::new(),
+            random: Vec::new(),
+        };
         for line in text.lines().take_while(|l| l.starts_with('#')) {
             let Some((key, value)) = line.trim_start_matches('#').trim().split_once(": ") else { continue };
             match key {

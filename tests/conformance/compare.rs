@@ -43,15 +43,61 @@ impl fmt::Display for Difference {
 
 /// Keys of results that no two runs share, or that only say how ansible-core works inside.
 const VOLATILE: &[&str] = &[
-    "invocation", "start", "end", "delta", "exception", "deprecations", "warnings", "diff", "ansible_facts", "discovered_interpreter_python",
-    "atime", "mtime", "ctime", "inode", "dev", "version", "attributes", "attr_flags", "ansible_job_id", "results_file", "stderr_lines", "module_stderr",
-    "module_stdout", "_ansible_no_log", "elapsed", "stop", "date", "cache_update_time", "generation", "block_size", "blocks", "device_type", "backup_file", "backup", "failed_when_suppressed_exception",
+    "invocation",
+    "start",
+    "end",
+    "delta",
+    "exception",
+    "deprecations",
+    "warnings",
+    "diff",
+    "ansible_facts",
+    "discovered_interpreter_python",
+    "atime",
+    "mtime",
+    "ctime",
+    "inode",
+    "dev",
+    "version",
+    "attributes",
+    "attr_flags",
+    "ansible_job_id",
+    "results_file",
+    "stderr_lines",
+    "module_stderr",
+    "module_stdout",
+    "_ansible_no_log",
+    "elapsed",
+    "stop",
+    "date",
+    "cache_update_time",
+    "generation",
+    "include_args",
+    "block_size",
+    "blocks",
+    "device_type",
+    "backup_file",
+    "backup",
+    "failed_when_suppressed_exception",
 ];
 
 /// What is compared of a failed result: its texts are each tool's own.
 const FAILED: &[&str] = &[
-    "rc", "cmd", "stdout", "stdout_lines", "attempts", "results", "item", "path", "dest", "failed_when_result", "assertion", "evaluated_to",
-    "status", "json", "content",
+    "rc",
+    "cmd",
+    "stdout",
+    "stdout_lines",
+    "attempts",
+    "results",
+    "item",
+    "path",
+    "dest",
+    "failed_when_result",
+    "assertion",
+    "evaluated_to",
+    "status",
+    "json",
+    "content",
 ];
 
 /// What came of a comparison.
@@ -105,7 +151,9 @@ fn run(theirs: &Did, ours: &Did, out: &mut Vec<Difference>) {
     push(format!("{run}/success"), theirs.success.to_string(), ours.success.to_string());
     let hosts: BTreeSet<&String> = theirs.recap.keys().chain(ours.recap.keys()).collect();
     for host in hosts {
-        let count = |did: &Did, key: &str| did.recap.get(host).map_or("no such host".to_owned(), |r| r.get(key).copied().unwrap_or_default().to_string());
+        let count = |did: &Did, key: &str| {
+            did.recap.get(host).map_or("no such host".to_owned(), |r| r.get(key).copied().unwrap_or_default().to_string())
+        };
         for key in ["ok", "changed", "unreachable", "failed", "skipped", "rescued", "ignored"] {
             push(format!("{run}/recap/{host}/{key}"), count(theirs, key), count(ours, key));
         }
@@ -116,7 +164,7 @@ fn run(theirs: &Did, ours: &Did, out: &mut Vec<Difference>) {
         let (theirs, ours) = (theirs.tasks.get(host).unwrap_or(&none), ours.tasks.get(host).unwrap_or(&none));
         for (number, pair) in align(theirs, ours).into_iter().enumerate() {
             let (path, name) = match pair {
-                (Some(t), Some(_)) | (Some(t), None) | (None, Some(t)) => (format!("{run}/{host}/{} {}", number + 1, t.module), &t.name),
+                (Some(t), _) | (None, Some(t)) => (format!("{run}/{host}/{} {}", number + 1, t.module), &t.name),
                 (None, None) => continue,
             };
             match pair {
@@ -178,7 +226,8 @@ fn task(path: &str, theirs: &Task, ours: &Task, push: &mut impl FnMut(String, St
         return;
     }
     // The text of an error is each tool's own, except where the playbook wrote it.
-    let failed = matches!(theirs.status.as_str(), "failed" | "ignored" | "unreachable") && !matches!(theirs.module.as_str(), "fail" | "assert");
+    let failed =
+        matches!(theirs.status.as_str(), "failed" | "ignored" | "unreachable") && !matches!(theirs.module.as_str(), "fail" | "assert");
     let own = matches!(theirs.module.as_str(), "command" | "shell" | "raw" | "script");
     let censored = |t: &Task| t.result.get("censored").is_some();
     if censored(theirs) || censored(ours) {

@@ -82,7 +82,8 @@ pub fn images() -> (String, String) {
             eprintln!("building {name}");
             let context = recipe();
             let file = format!("FROM {node}\n{dockerfile}");
-            let args = ["build", "-q", "-t", &name, "--build-arg", &format!("PYTHON={python}"), "-f", "-", context.to_str().expect("a path")];
+            let args =
+                ["build", "-q", "-t", &name, "--build-arg", &format!("PYTHON={python}"), "-f", "-", context.to_str().expect("a path")];
             docker(&args, Some(file.as_bytes()));
         }
         name
@@ -109,19 +110,31 @@ impl Machine {
         let data = format!("NODE=machine\nADDRESS=127.0.1.1\nLOGIN={USER}\nRESOLVERS=\nRESOLVED=0\nKEYS_AFTER=0\nLOCK_FOR=0\n");
         put("etc/kubewright-lab/user-data", "0644", &data);
         put("etc/kubewright-lab/authorized_keys", "0644", &read(&keys.operator.with_extension("pub")));
-        put("etc/kubewright-lab/meminfo", "0444", "MemTotal: 1048576 kB\nMemFree: 900000 kB\nMemAvailable: 950000 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n");
+        put(
+            "etc/kubewright-lab/meminfo",
+            "0444",
+            "MemTotal: 1048576 kB\nMemFree: 900000 kB\nMemAvailable: 950000 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n",
+        );
         put("etc/kubewright-lab/security-groups.nft", "0600", "");
         docker(&["start", &machine.name], None);
         let address = docker(&["inspect", "-f", "{{.NetworkSettings.IPAddress}}", &machine.name], None);
         String::from_utf8_lossy(&address).trim().clone_into(&mut machine.address);
         let begun = Instant::now();
         loop {
-            let said = docker_output(&["exec", &machine.name, "sh", "-c", "systemctl is-system-running; test -e /var/lib/cloud/instance/boot-finished"], None);
+            let said = docker_output(
+                &["exec", &machine.name, "sh", "-c", "systemctl is-system-running; test -e /var/lib/cloud/instance/boot-finished"],
+                None,
+            );
             let state = String::from_utf8_lossy(&said.stdout).trim().to_owned();
             if said.status.success() && (state == "running" || state == "degraded") {
                 return machine;
             }
-            assert!(begun.elapsed() < Duration::from_secs(60), "{} did not boot: {state} {}", machine.name, String::from_utf8_lossy(&said.stderr));
+            assert!(
+                begun.elapsed() < Duration::from_secs(60),
+                "{} did not boot: {state} {}",
+                machine.name,
+                String::from_utf8_lossy(&said.stderr)
+            );
             std::thread::sleep(Duration::from_millis(100));
         }
     }

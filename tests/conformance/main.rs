@@ -5,6 +5,8 @@
 //! `make test` a sample of them. What ansible-core did is kept in the cache directory, by a hash of the case and of
 //! everything that it is run with; CONFORMANCE_FRESH=1 runs it again.
 
+#![expect(clippy::print_stderr, reason = "a long test says where it is")]
+
 mod case;
 mod compare;
 mod machine;
@@ -106,7 +108,10 @@ fn run_cases(cases: &[Case]) -> Vec<Outcome> {
                 let found = compare::case(case, theirs, ours);
                 if std::env::var_os("CONFORMANCE_SHOW").is_some() {
                     for (theirs, ours) in theirs.iter().zip(ours) {
-                        eprintln!("=== {} {:?}\n--- ansible-core\n{}\n--- kubewright\n{}", case.name, theirs.run, theirs.output, ours.output);
+                        eprintln!(
+                            "=== {} {:?}\n--- ansible-core\n{}\n--- kubewright\n{}",
+                            case.name, theirs.run, theirs.output, ours.output
+                        );
                     }
                 }
                 Outcome { case: case.clone(), found }
@@ -133,7 +138,9 @@ fn the_same_as_ansible_core() {
         let omitted = if found.omitted.is_empty() { "" } else { ", something omitted" };
         eprintln!("{:<40} {state}{better}{omitted}", case.name);
         // The second run mostly repeats the first.
-        let again = |d: &Difference| d.path.strip_prefix("second/").is_some_and(|rest| found.bugs.iter().any(|o| o.path == format!("first/{rest}")));
+        let again = |d: &Difference| {
+            d.path.strip_prefix("second/").is_some_and(|rest| found.bugs.iter().any(|o| o.path == format!("first/{rest}")))
+        };
         for difference in found.bugs.iter().filter(|d| !again(d)) {
             eprintln!("  {difference}");
         }

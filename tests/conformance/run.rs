@@ -99,7 +99,10 @@ impl Side<'_> {
                 command
             }
         };
-        command.env("HOME", self.dir.join("home")).env("ANSIBLE_CONFIG", self.dir.join("ansible.cfg")).env("CONFORMANCE_ENV", "from outside");
+        command
+            .env("HOME", self.dir.join("home"))
+            .env("ANSIBLE_CONFIG", self.dir.join("ansible.cfg"))
+            .env("CONFORMANCE_ENV", "from outside");
         command.env_remove("SSH_AUTH_SOCK").env_remove("KUBEWRIGHT_INVENTORY").current_dir(&work).stdin(Stdio::null());
         command.arg("-i").arg(self.dir.join("machines.ini"));
         for own in ["hosts.ini", "hosts.yml"] {
@@ -166,7 +169,12 @@ fn theirs(events: &str) -> (Tasks, Recap) {
             continue;
         }
         let module = short(&text(&event, "module"));
-        tasks.entry(host).or_default().push(Task { name: text(&event, "task"), module, status: text(&event, "status"), result: event["result"].clone() });
+        tasks.entry(host).or_default().push(Task {
+            name: text(&event, "task"),
+            module,
+            status: text(&event, "status"),
+            result: event["result"].clone(),
+        });
     }
     (tasks, recap)
 }

@@ -1,5 +1,6 @@
 # blockinfile: {"path":"/etc/x","block":"a"}
 # check
+kw_full=''
 kw_path=/etc/x
 kw_owner=''
 kw_group=''

@@ -5,6 +5,7 @@ kw_state=directory
 kw_src=''
 kw_recurse=1
 kw_force=''
+kw_follow=1
 kw_keep_times=''
 kw_times=''
 kw_owner=''

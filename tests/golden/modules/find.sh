@@ -1,6 +1,8 @@
 # find: {"paths":"/var/log","patterns":"*.log","recurse":true,"depth":2}
 # check
-kw_depth=2
+kw_depth=3
 kw_follow=''
+kw_contains=''
+kw_sums=''
 set -- /var/log
 kw_find_check "$@"

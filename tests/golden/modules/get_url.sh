@@ -8,6 +8,7 @@ kw_force=''
 kw_timeout=300
 kw_insecure=''
 kw_backup=''
+kw_looks=''
 kw_validate=''
 kw_curl=''
 kw_owner=''

@@ -1,5 +1,6 @@
 # lineinfile: {"path":"/etc/hosts","line":"1 a"}
 # check
+kw_full=''
 kw_path=/etc/hosts
 kw_owner=''
 kw_group=''
