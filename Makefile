@@ -4,8 +4,11 @@ SHELL := /bin/bash
 CARGO ?= cargo
 INVENTORY ?= inventories/lab
 BIN := target/debug/kubewright
+# All tests are built with the same features: one build of the library, of the program and of the tests serves them all.
+# `make cluster` is built without them: the EC2 client takes minutes.
+TESTED := --features aws,testing
 
-.PHONY: help cluster test test-unit test-lab test-full test-aws lint deps engine build release bench destroy clean
+.PHONY: help cluster test test-unit test-lab test-ec2 test-full lint deps engine build release bench destroy clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -13,7 +16,7 @@ help: ## Show this list
 cluster: build engine ## A real kubeadm cluster of 1 control plane and 3 workers on this machine, and its health report
 	$(BIN) bootstrap -i $(INVENTORY) --yes
 
-test: lint test-unit test-lab ## Everything: formatting, clippy, unit tests, end-to-end tests on the lab
+test: lint test-unit test-ec2 test-lab ## Everything: formatting, clippy, unit tests, EC2 against moto and a strict model, end to end on the lab
 
 build: deps ## The program, without the EC2 provider
 	$(CARGO) build --locked
@@ -23,19 +26,20 @@ release: ## The program as it is released: optimised, with the EC2 provider
 
 lint: deps ## Formatting and clippy, warnings denied
 	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --all-targets $(TESTED) -- -D warnings
 
 test-unit: deps ## Tests that need no machine but this one, in seconds
-	$(CARGO) test --locked --lib --test layering --test docs --test verify_coverage
+	$(CARGO) test --locked $(TESTED) --lib --test layering --test docs --test verify_coverage
 
-test-lab: build engine ## End-to-end tests on the lab; fails where there is none
-	$(CARGO) test --locked --test lab a_clusters_life -- --nocapture
+test-ec2: deps ## EC2 against moto and against a strict model of it
+	$(CARGO) test --locked $(TESTED) --test ec2
+
+test-lab: deps engine ## End-to-end tests on the lab, also with machines that EC2's API (moto) asked for; fails where there is none
+	$(CARGO) test --locked $(TESTED) --test ec2_lab -- --nocapture
+	$(CARGO) test --locked $(TESTED) --test lab a_clusters_life -- --nocapture
 
 test-full: test ## Also the long matrices: killed at every boundary, every fault of verify
-	KUBEWRIGHT_TEST_FULL=1 $(CARGO) test --locked --test lab -- --nocapture --test-threads=1
-
-test-aws: deps ## EC2 against moto and a strict model of it; the first build takes minutes
-	$(CARGO) test --locked --features aws --test ec2
+	KUBEWRIGHT_TEST_FULL=1 $(CARGO) test --locked $(TESTED) --test lab -- --nocapture --test-threads=1
 
 bench: build engine ## Side by side with the scripts that do it by hand
 	hack/bench-bootstrap.sh

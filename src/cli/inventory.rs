@@ -33,7 +33,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let inventory = match args.inventory.as_slice() {
         [only] if crate::inventory::is_cluster_dir(only) => {
             let cluster = ops::Cluster::open(only).await?;
-            ops::hosts::inventory(&cluster.spec, &cluster.discover().await?, &ops::survey::Survey::default())
+            ops::hosts::inventory(&cluster.spec, &cluster.discover().await?, &ops::survey::Survey::default())?
         }
         sources => Inventory::load(sources, None)?,
     };

@@ -8,6 +8,7 @@ mod cost;
 mod destroy;
 mod exit;
 mod global;
+mod host_keys;
 mod inventory;
 mod kubeconfig;
 mod kubectl;
@@ -50,6 +51,7 @@ enum Command {
     Kubeconfig(kubeconfig::Args),
     Kubectl(kubectl::Args),
     Ssh(ssh::Args),
+    HostKeys(host_keys::Args),
     Reset(reset::Args),
     Destroy(destroy::Args),
     Cost(cost::Args),
@@ -86,6 +88,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Kubeconfig(args) => kubeconfig::run(args).await,
         Command::Kubectl(args) => kubectl::run(args).await,
         Command::Ssh(args) => ssh::run(args).await,
+        Command::HostKeys(args) => host_keys::run(args).await,
         Command::Reset(args) => reset::run(args).await,
         Command::Destroy(args) => destroy::run(args).await,
         Command::Cost(args) => cost::run(args).await,

@@ -207,7 +207,7 @@ impl Connect {
         if let Some(cluster) = self.cluster().await? {
             let provision = cluster.discover().await?;
             let log = cluster.state.new_log_directory("playbook")?;
-            return Ok((ops::playbooks::cluster_hosts(&cluster, &provision, &provision.machines, false).await?, Some(log)));
+            return Ok((ops::playbooks::cluster_hosts(&cluster, &provision).await?, Some(log)));
         }
         let directory = playbook.map(|p| p.parent().map_or_else(|| PathBuf::from("."), PathBuf::from));
         let sources = &self.inventory;

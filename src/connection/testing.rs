@@ -1,7 +1,7 @@
 //! A small SSH server in this process, from russh's own server half, that runs real commands on this machine.
 //! For tests of what speaks SSH, without sshd, accounts or root.
 
-use super::{Endpoint, HostKeys, Identity};
+use super::{Endpoint, HostKeys, Identity, PinnedKeys};
 use russh::{
     Channel, ChannelId, ChannelMsg, ChannelOpenFailure, MethodKind, MethodSet,
     keys::{Algorithm, PrivateKey, PublicKey, key::safe_rng, ssh_key::LineEnding},
@@ -95,7 +95,7 @@ impl TestServer {
             port: self.address.port(),
             user: "tester".to_owned(),
             identities: vec![self.identity()],
-            host_keys: HostKeys::Pinned(pins),
+            host_keys: HostKeys::Pinned(PinnedKeys::new(pins)),
             via: Vec::new(),
             deadline: Duration::from_secs(20),
             booting: false,

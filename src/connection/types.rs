@@ -2,7 +2,11 @@
 
 use crate::text::Secret;
 use async_trait::async_trait;
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Where and as whom to log in. Plain data: making one dials nothing.
@@ -48,10 +52,38 @@ pub enum Identity {
 /// How a host proves that it is itself.
 #[derive(Clone, Debug)]
 pub enum HostKeys {
-    /// One of exactly these public keys, in OpenSSH's one-line form.
-    Pinned(Vec<String>),
+    /// One of exactly these public keys.
+    Pinned(PinnedKeys),
     /// known_hosts files, read as OpenSSH does.
     KnownHosts(Vec<PathBuf>),
+}
+
+/// Public keys that a host may show, in OpenSSH's one-line form. Clones share them: while a key is rotated, everybody who
+/// reaches the host, also as a jump host, knows the keys of this moment.
+#[derive(Clone, Default)]
+pub struct PinnedKeys(Arc<Mutex<Vec<String>>>);
+
+impl PinnedKeys {
+    /// These keys.
+    pub fn new(keys: Vec<String>) -> Self {
+        Self(Arc::new(Mutex::new(keys)))
+    }
+
+    /// The keys of this moment.
+    pub fn get(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on these keys and no others.
+    pub fn set(&self, keys: Vec<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = keys;
+    }
+}
+
+impl std::fmt::Debug for PinnedKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.get().fmt(f)
+    }
 }
 
 /// A byte stream to somewhere.

@@ -7,8 +7,13 @@ use crate::{
     session::{Program, Record, Session, SessionError},
 };
 use async_trait::async_trait;
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
-use tokio::sync::mpsc;
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::sync::{OnceCell, mpsc};
 
 #[async_trait]
 impl Shell for Session {
@@ -48,18 +53,34 @@ impl Default for LoginDefaults {
     }
 }
 
+/// What is done with a machine that is met for the first time in a run, before anything else is done with it.
+#[async_trait]
+pub trait FirstContact: Send + Sync {
+    /// May change which keys the endpoint trusts; the connection is asked for again afterwards.
+    async fn meet(&self, endpoint: &Endpoint, pool: &Pool) -> Result<(), ConnectionError>;
+}
+
 /// See the module. Endpoints that are given (a cluster's machines, with pinned keys) win over variables.
 #[derive(Default)]
 pub struct Network {
     pool: Pool,
     endpoints: HashMap<String, Endpoint>,
     defaults: LoginDefaults,
+    first_contact: Option<Arc<dyn FirstContact>>,
+    met: Mutex<HashMap<String, Arc<OnceCell<()>>>>,
 }
 
 impl Network {
     /// For these endpoints, by host; others are reached as their variables say.
     pub fn new(endpoints: HashMap<String, Endpoint>, defaults: LoginDefaults) -> Self {
-        Self { pool: Pool::new(), endpoints, defaults }
+        Self { pool: Pool::new(), endpoints, defaults, ..Self::default() }
+    }
+
+    /// With something to do on first contact with those that have an endpoint.
+    #[must_use]
+    pub fn on_first_contact(mut self, first_contact: Arc<dyn FirstContact>) -> Self {
+        self.first_contact = Some(first_contact);
+        self
     }
 
     /// The connection to a host whose endpoint was given.
@@ -68,7 +89,15 @@ impl Network {
     /// Why it cannot be reached; a name without an endpoint is an error too.
     pub async fn connect(&self, host: &str) -> Result<Arc<dyn Connection>, ConnectionError> {
         let why = || ConnectionError::Local { host: host.to_owned(), why: "there is no such machine".to_owned() };
-        self.pool.get(self.endpoints.get(host).ok_or_else(why)?).await
+        self.reach(self.endpoints.get(host).ok_or_else(why)?).await
+    }
+
+    async fn reach(&self, endpoint: &Endpoint) -> Result<Arc<dyn Connection>, ConnectionError> {
+        if let Some(first_contact) = &self.first_contact {
+            let cell = Arc::clone(self.met.lock().unwrap_or_else(PoisonError::into_inner).entry(endpoint.name.clone()).or_default());
+            cell.get_or_try_init(|| first_contact.meet(endpoint, &self.pool)).await?;
+        }
+        self.pool.get(endpoint).await
     }
 
     /// Closes all connections.
@@ -90,11 +119,10 @@ impl Connector for Network {
         if kind.as_deref().is_some_and(|k| k == "local" || k == "ansible.builtin.local") {
             return Ok(Arc::new(Local::new(&target.host)));
         }
-        let endpoint = match self.endpoints.get(&target.host) {
-            Some(endpoint) => endpoint.clone(),
-            None => endpoint(target, &self.defaults)?,
-        };
-        Ok(self.pool.get(&endpoint).await?)
+        match self.endpoints.get(&target.host) {
+            Some(endpoint) => Ok(self.reach(endpoint).await?),
+            None => Ok(self.pool.get(&endpoint(target, &self.defaults)?).await?),
+        }
     }
 
     async fn reset(&self, host: &str) {

@@ -37,6 +37,6 @@ mod types;
 mod value;
 mod world;
 
-pub use connector::{LoginDefaults, Network, endpoint};
+pub use connector::{FirstContact, LoginDefaults, Network, endpoint};
 pub use run::{Context, run};
 pub use types::*;

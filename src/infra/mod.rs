@@ -37,7 +37,10 @@ pub struct Machine {
     /// Login user.
     pub user: String,
     /// Public host keys in OpenSSH's one-line form, known before the first connection.
+    /// The first one is in use; a second one is being rotated in.
     pub host_keys: Vec<String>,
+    /// The key in use stood in user data, where others can read it: it proves the machine only until first contact.
+    pub one_time_key: bool,
     /// Name of the machine that SSH jumps through.
     pub jump: Option<String>,
     /// What it does.
@@ -192,6 +195,21 @@ pub trait Provider: Send + Sync {
     async fn health(&self, spec: &ClusterSpec) -> Result<Vec<MachineHealth>, InfraError> {
         let _ = spec;
         Ok(Vec::new())
+    }
+    /// Publishes a machine's public host keys where every operator finds them: `current`, which is no longer a one-time key
+    /// once it stands alone, and `pending`, which is trusted too while it is being rotated in.
+    async fn publish_host_keys(
+        &self,
+        spec: &ClusterSpec,
+        machine: &Machine,
+        current: &str,
+        pending: Option<&str>,
+    ) -> Result<(), InfraError> {
+        let _ = (spec, current, pending);
+        Err(InfraError::Missing {
+            what: format!("the host key of {} is not published by its provider", machine.name),
+            hint: "write its new key into `host_key` of cluster.yaml yourself".to_owned(),
+        })
     }
     /// Deletes everything of this cluster and nothing else. Returns what was deleted.
     async fn destroy(&self, spec: &ClusterSpec, events: &Events) -> Result<Vec<Change>, InfraError>;

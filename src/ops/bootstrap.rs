@@ -1,12 +1,13 @@
 //! `bootstrap`: from the specification to a verified cluster.
 
-use super::{Cluster, OpsError, playbooks};
+use super::{Cluster, OpsError, host_keys::Renewal, playbooks};
 use crate::{
     engine::{RunOptions, RunSummary},
     event::Events,
     infra::Change,
     verify::Report,
 };
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// What to do.
@@ -41,13 +42,15 @@ pub async fn run(cluster: &Cluster, options: &Options, events: &Events, cancel: 
         Some(planned) => cluster.provider.apply_planned(&cluster.spec, planned, events).await?,
         None => cluster.provider.apply(&cluster.spec, events).await?,
     };
-    let hosts = playbooks::cluster_hosts(cluster, &provision, &before, true).await?;
+    let renewal = Arc::new(Renewal::of_new_machines(cluster, &provision, events));
+    let hosts = playbooks::new_hosts(cluster, &provision, &before, renewal.clone()).await?;
     let summary = Box::pin(playbooks::run(&site, &load, hosts, &options.run, events, cancel)).await?;
 
     let mut health = None;
     if options.verify && summary.is_ok() {
         let check = super::verify::Options::default();
         // Boxed: all checks side by side, and a run in check mode among them, are one large future.
+        let provision = renewal.update(&provision);
         let verified = Box::pin(super::verify::run_on(cluster, &provision, &check, events));
         health = Some(events.step("verify", "health report", None, verified).await?);
     }

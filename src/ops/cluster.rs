@@ -14,7 +14,7 @@ pub struct Cluster {
     /// What is wanted.
     pub spec: Arc<ClusterSpec>,
     /// Where machines come from.
-    pub provider: Box<dyn Provider>,
+    pub provider: Arc<dyn Provider>,
     /// Local caches and logs.
     pub state: State,
 }

@@ -2,10 +2,12 @@
 
 use super::survey::Survey;
 use crate::{
-    connection::{Endpoint, HostKeys, Identity},
+    connection::{Endpoint, HostKeys, Identity, PinnedKeys},
     infra::{Machine, Provision},
     inventory::{Group, Host, Inventory, Raw},
     spec::{ClusterSpec, Kubernetes, PackageRepository, Pool, Provider},
+    text::Problems,
+    vault::Vault,
 };
 use indexmap::IndexMap;
 use minijinja::Value;
@@ -57,7 +59,7 @@ fn endpoint(
         let home = std::path::PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
         HostKeys::KnownHosts(vec![home.join(".ssh/known_hosts"), "/etc/ssh/ssh_known_hosts".into()])
     } else {
-        HostKeys::Pinned(machine.host_keys.clone())
+        HostKeys::Pinned(PinnedKeys::new(machine.host_keys.clone()))
     };
     let made = Arc::new(Endpoint {
         name: machine.name.clone(),
@@ -85,7 +87,8 @@ fn jumps<'a>(spec: &ClusterSpec, machines: &'a [Machine], machine: &'a Machine) 
 
 /// The inventory: groups `cluster`, `control_plane`, `lead` (the control plane through which the cluster is worked on),
 /// `workers` and `pool_NAME`, and the variables that the playbooks read.
-pub fn inventory(spec: &ClusterSpec, provision: &Provision, survey: &Survey) -> Inventory {
+/// `group_vars` and `host_vars` beside cluster.yaml win over what follows from the specification.
+pub fn inventory(spec: &ClusterSpec, provision: &Provision, survey: &Survey) -> Result<Inventory, Problems> {
     let mut inventory = Inventory { directory: Some(spec.directory.clone()), ..Inventory::default() };
     let mut groups: IndexMap<String, Group> = IndexMap::new();
     for name in ["all", "ungrouped", "cluster", "control_plane", "lead", "workers"] {
@@ -122,7 +125,8 @@ pub fn inventory(spec: &ClusterSpec, provision: &Provision, survey: &Survey) -> 
         all.vars = raw(cluster_variables(spec, provision));
     }
     inventory.groups = groups;
-    inventory
+    inventory.add_vars_files(&spec.directory, None, &Vault::new())?;
+    Ok(inventory)
 }
 
 fn raw(vars: IndexMap<String, serde_json::Value>) -> crate::inventory::RawVars {
@@ -204,10 +208,6 @@ fn host_variables(spec: &ClusterSpec, machine: &Machine) -> IndexMap<String, ser
         // kubelets may not give themselves this label; through the API it is what `kubectl get nodes` shows as ROLES.
         labels.insert(format!("node-role.kubernetes.io/{}", machine.pool), String::new());
     }
-    let mut annotations: IndexMap<String, String> = IndexMap::new();
-    if let Some(key) = machine.host_keys.first() {
-        annotations.insert("kubewright.dev/ssh-host-key".into(), key.clone());
-    }
     let mut vars = IndexMap::new();
     let mut set = |name: &str, value: serde_json::Value| vars.insert(name.to_owned(), value);
     set("ansible_host", json!(machine.dial_address.clone().unwrap_or_else(|| machine.private_address.to_string())));
@@ -219,7 +219,6 @@ fn host_variables(spec: &ClusterSpec, machine: &Machine) -> IndexMap<String, ser
     set("node_name", json!(node_name(spec, machine)));
     set("node_labels", json!(labels));
     set("node_taints", json!(pool.map(|p| p.taints.clone()).unwrap_or_default()));
-    set("node_annotations", json!(annotations));
     set("provider_id", json!(machine.provider_id.clone().unwrap_or_default()));
     vars
 }

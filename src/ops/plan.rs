@@ -65,7 +65,7 @@ pub async fn on_hosts(
     cancel: CancellationToken,
 ) -> Result<Plan, OpsError> {
     let options = RunOptions { check: true, diff: true, limit: limit.map(str::to_owned), ..RunOptions::default() };
-    let hosts = playbooks::cluster_hosts(cluster, provision, &provision.machines, false).await?;
+    let hosts = playbooks::cluster_hosts(cluster, provision).await?;
     let (tap, mut seen) = Events::channel();
     let load = playbooks::load_options();
     let site = [playbooks::shipped_source("playbooks/site.yml")];

@@ -4,7 +4,7 @@ use super::{
     Cluster, OpsError, api_services::ApiServices, control_planes::ControlPlanes, embedded, hosts, services::ClusterServices, survey,
 };
 use crate::{
-    engine::{self, LoginDefaults, Network, RunOptions, RunSummary, Services},
+    engine::{self, FirstContact, LoginDefaults, Network, RunOptions, RunSummary, Services},
     event::Events,
     infra::{Machine, Provision},
     inventory::Inventory,
@@ -26,32 +26,56 @@ pub struct Hosts {
     pub services: Arc<dyn Services>,
 }
 
-/// The machines of a cluster. `before`: those that were there when this run began; `booting`: they may just have been started.
+/// The machines of a cluster as they are.
 ///
 /// # Errors
-/// When it cannot be told which control plane has the cluster, or a second cluster would be made.
-pub async fn cluster_hosts(cluster: &Cluster, provision: &Provision, before: &[Machine], booting: bool) -> Result<Hosts, OpsError> {
-    let connector = Arc::new(Network::new(hosts::dialled(&cluster.spec, provision, booting), LoginDefaults::default()));
+/// When it cannot be told which control plane has the cluster, or a file of variables is wrong.
+pub async fn cluster_hosts(cluster: &Cluster, provision: &Provision) -> Result<Hosts, OpsError> {
+    through(cluster, provision, &provision.machines, cluster.connector(provision)).await
+}
+
+/// Machines that may just have been started, with what is to be done when they answer for the first time. `before`: those that
+/// were there when this run began.
+///
+/// # Errors
+/// As [`cluster_hosts`], and when a second cluster would be made.
+pub async fn new_hosts(
+    cluster: &Cluster,
+    provision: &Provision,
+    before: &[Machine],
+    first_contact: Arc<dyn FirstContact>,
+) -> Result<Hosts, OpsError> {
+    let network = Network::new(hosts::dialled(&cluster.spec, provision, true), LoginDefaults::default());
+    through(cluster, provision, before, Arc::new(network.on_first_contact(first_contact))).await
+}
+
+async fn through(cluster: &Cluster, provision: &Provision, before: &[Machine], connector: Arc<Network>) -> Result<Hosts, OpsError> {
     let survey = survey::survey(&cluster.spec, &connector, before, &provision.machines).await?;
     let others = provision.machines.iter().filter(|m| m.pool == ClusterSpec::CONTROL_PLANE && Some(&m.name) != survey.lead.as_ref());
     let names: Vec<String> = survey.lead.iter().cloned().chain(others.map(|m| m.name.clone())).collect();
-    Ok(surveyed(cluster, provision, connector, &survey, names))
+    surveyed(cluster, provision, connector, &survey, names)
 }
 
 /// Machines that are to leave the cluster, which is reached through these control planes only. A cluster that is broken is no
 /// hindrance.
-pub async fn leaving_hosts(cluster: &Cluster, provision: &Provision, staying: Vec<String>) -> Hosts {
+pub async fn leaving_hosts(cluster: &Cluster, provision: &Provision, staying: Vec<String>) -> Result<Hosts, OpsError> {
     let connector = cluster.connector(provision);
     let survey = survey::survey(&cluster.spec, &connector, &provision.machines, &provision.machines).await.unwrap_or_default();
     surveyed(cluster, provision, connector, &survey, staying)
 }
 
-fn surveyed(cluster: &Cluster, provision: &Provision, connector: Arc<Network>, survey: &survey::Survey, planes: Vec<String>) -> Hosts {
+fn surveyed(
+    cluster: &Cluster,
+    provision: &Provision,
+    connector: Arc<Network>,
+    survey: &survey::Survey,
+    planes: Vec<String>,
+) -> Result<Hosts, OpsError> {
     let services = ApiServices {
         services: ClusterServices::new(Arc::clone(&cluster.spec), cluster.state.clone()),
         control_planes: ControlPlanes::new(Arc::clone(&connector), planes),
     };
-    Hosts { inventory: hosts::inventory(&cluster.spec, provision, survey), connector, services: Arc::new(services) }
+    Ok(Hosts { inventory: hosts::inventory(&cluster.spec, provision, survey)?, connector, services: Arc::new(services) })
 }
 
 /// Reads and checks playbooks; touches no host.

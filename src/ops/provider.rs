@@ -7,20 +7,21 @@ use crate::{
     spec::{self, ClusterSpec},
 };
 use async_trait::async_trait;
+use std::sync::Arc;
 
 /// The provider of a spec. Dials nothing yet.
-pub async fn of(spec: &ClusterSpec) -> Result<Box<dyn Provider>, OpsError> {
+pub async fn of(spec: &ClusterSpec) -> Result<Arc<dyn Provider>, OpsError> {
     match &spec.provider {
-        spec::Provider::Lab(settings) => Ok(Box::new(crate::infra::lab::Lab::new(settings)?)),
+        spec::Provider::Lab(settings) => Ok(Arc::new(crate::infra::lab::Lab::new(settings)?)),
         #[cfg(feature = "aws")]
-        spec::Provider::Aws(settings) => Ok(Box::new(crate::infra::aws::Aws::connect(settings).await?)),
+        spec::Provider::Aws(settings) => Ok(Arc::new(crate::infra::aws::Aws::connect(settings).await?)),
         #[cfg(not(feature = "aws"))]
         spec::Provider::Aws(_) => {
             let problem = crate::text::Problem::new("this kubewright was built without EC2")
                 .hint("build it with `cargo build --release --features aws`");
             Err(OpsError::Invalid(problem.into()))
         }
-        spec::Provider::Static(_) => Ok(Box::new(Static)),
+        spec::Provider::Static(_) => Ok(Arc::new(Static)),
     }
 }
 
@@ -56,6 +57,7 @@ impl Provider for Static {
                 ssh_port: host.port,
                 user: spec.access.user.clone(),
                 host_keys: host.host_key.iter().cloned().collect(),
+                one_time_key: false,
                 jump: host.jump.clone(),
                 state: MachineState::Running,
                 provider_id: None,

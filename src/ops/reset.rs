@@ -31,6 +31,6 @@ pub async fn run(cluster: &Cluster, machines: &[String], events: &Events, cancel
     let limit = (!machines.is_empty()).then(|| machines.join(","));
     let extra_vars = [("cluster_stays".to_owned(), Raw { value: told.into(), span: None })].into_iter().collect();
     let options = RunOptions { limit, extra_vars, ..RunOptions::default() };
-    let hosts = playbooks::leaving_hosts(cluster, &provision, stay).await;
+    let hosts = playbooks::leaving_hosts(cluster, &provision, stay).await?;
     playbooks::run(&[playbooks::shipped_source("playbooks/reset.yml")], &playbooks::load_options(), hosts, &options, events, cancel).await
 }

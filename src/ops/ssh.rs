@@ -53,7 +53,7 @@ fn entry(endpoint: &Endpoint, jump: Option<&Endpoint>, dir: &std::path::Path, te
     let known = dir.join("known_hosts");
     let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&known)?;
     if let HostKeys::Pinned(keys) = &endpoint.host_keys {
-        for key in keys {
+        for key in keys.get() {
             writeln!(file, "{} {key}", endpoint.name)?;
         }
     }

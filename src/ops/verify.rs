@@ -60,8 +60,10 @@ pub async fn run_on(cluster: &Cluster, provision: &Provision, options: &Options,
         api_name: Some(super::hosts::api_endpoint(&cluster.spec)),
         ..Settings::of(&cluster.spec)
     };
-    if let (Provider::Lab(_), Ok((_, connection))) = (&cluster.spec.provider, cluster.control_plane(provision, &connector).await) {
-        // What a lab can reach of the world depends on where it runs: the place that its own packages come from, surely.
+    // What a lab, or a cluster with mirrors of its own, can reach of the world depends on where it runs: the place that its
+    // packages come from, surely.
+    let elsewhere = matches!(cluster.spec.provider, Provider::Lab(_)) || cluster.spec.kubernetes.image_registry.is_some();
+    if let (true, Ok((_, connection))) = (elsewhere, cluster.control_plane(provision, &connector).await) {
         let sources = "cat /etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list 2>/dev/null";
         if let Ok(done) = connection.run(sources, b"").await
             && let Some(name) = package_host(&String::from_utf8_lossy(&done.stdout))

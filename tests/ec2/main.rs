@@ -4,6 +4,7 @@
 
 mod model;
 mod moto;
+mod server;
 mod spec;
 mod wire;
 

@@ -744,13 +744,12 @@ impl Account {
                 if self.full_zones.contains(subnet.get("zone")) {
                     return refuse("InsufficientInstanceCapacity", format!("no capacity in {}", subnet.get("zone")));
                 }
+                let used = |ip: &str| self.of("instance").any(|(_, i)| i.get("ip") == ip && i.get("vpc") == subnet.get("vpc"));
                 let ip = match p("PrivateIpAddress") {
-                    "" => subnet.get("cidr").replace("0/24", &(100 + self.ids % 100).to_string()),
+                    "" => (100..255).map(|host| subnet.get("cidr").replace("0/24", &host.to_string())).find(|ip| !used(ip)).expect("room"),
+                    ip if used(ip) => return refuse("InvalidIPAddress.InUse", format!("{ip} is in use")),
                     ip => ip.to_owned(),
                 };
-                if self.of("instance").any(|(_, i)| i.get("ip") == ip && i.get("vpc") == subnet.get("vpc")) {
-                    return refuse("InvalidIPAddress.InUse", format!("{ip} is in use"));
-                }
                 let fields = [
                     ("vpc", subnet.get("vpc")),
                     ("subnet", p("SubnetId")),

@@ -1,6 +1,9 @@
 //! moto: an EC2 by others, as a server on loopback, with a strict layer for what it does not enforce.
 
-use crate::wire::{Answer, Cloud, Form, body, error};
+use crate::{
+    server::Server,
+    wire::{Answer, Cloud, Form, body, error},
+};
 use aws_smithy_http_client::Connector;
 use aws_smithy_runtime_api::client::{
     http::{HttpConnector, SharedHttpConnector},
@@ -8,57 +11,26 @@ use aws_smithy_runtime_api::client::{
 };
 use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
 use futures::{FutureExt, future::BoxFuture};
-use std::{
-    collections::BTreeMap,
-    net::{TcpListener, TcpStream},
-    process::{Child, Command, Stdio},
-    sync::Mutex,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Mutex};
 
 /// A running server; it ends with this value.
 pub struct Moto {
-    child: Child,
-    port: u16,
+    server: Server,
     client: SharedHttpConnector,
     /// Calls with a client token: the request, and what was answered.
     tokens: Mutex<BTreeMap<String, (Form, Answer)>>,
 }
 
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 impl Moto {
-    /// Starts it on a free port and waits until it accepts connections.
+    /// Starts it.
     pub fn start() -> Self {
-        let root = env!("CARGO_MANIFEST_DIR");
-        let made = Command::new(format!("{root}/hack/moto.sh")).stderr(Stdio::inherit()).output().expect("hack/moto.sh");
-        assert!(made.status.success(), "hack/moto.sh failed: a moto server is needed (python3 with venv, and PyPI once)");
-        let python = String::from_utf8(made.stdout).unwrap().trim().to_owned();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut child = Command::new(python)
-            .args(["-c", "import sys; from moto.server import main; main(sys.argv[1:])", "-H", "127.0.0.1", "-p", &port.to_string()])
-            .env("MOTO_AMIS_PATH", format!("{root}/tests/ec2/amis.json"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the moto server starts");
-        let end = Instant::now() + Duration::from_mins(1);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(child.try_wait().unwrap().is_none() && Instant::now() < end, "the moto server does not come up");
-            std::thread::sleep(Duration::from_millis(50));
-        }
         let client = SharedHttpConnector::new(Connector::builder().build_http());
-        Self { child, port, client, tokens: Mutex::default() }
+        Self { server: Server::start(), client, tokens: Mutex::default() }
     }
 
     /// Its URL.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        self.server.url()
     }
 
     async fn send(&self, form: &Form) -> Answer {

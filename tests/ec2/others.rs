@@ -73,10 +73,12 @@ async fn host_keys_are_published_while_they_are_rotated() {
     let made = provider.apply(&spec, &Events::none()).await.unwrap();
     let worker = &made.machines[1];
     let keys = async || provider.discover(&spec).await.unwrap().machines[1].host_keys.clone();
-    provider.publish_host_keys(&worker.id, &worker.host_keys[0], Some("ssh-ed25519 NEW")).await.unwrap();
+    assert!(worker.one_time_key);
+    provider.publish_host_keys(&spec, worker, &worker.host_keys[0], Some("ssh-ed25519 NEW")).await.unwrap();
     assert_eq!(keys().await, [worker.host_keys[0].as_str(), "ssh-ed25519 NEW"]);
-    provider.publish_host_keys(&worker.id, "ssh-ed25519 NEW", None).await.unwrap();
+    provider.publish_host_keys(&spec, worker, "ssh-ed25519 NEW", None).await.unwrap();
     assert_eq!(keys().await, ["ssh-ed25519 NEW"]);
+    assert!(!provider.discover(&spec).await.unwrap().machines[1].one_time_key);
     assert!(provider.plan(&spec).await.unwrap().is_empty(), "a rotated key is not drift");
 }
 

@@ -25,7 +25,7 @@ impl KnownKeys {
         match from {
             HostKeys::Pinned(lines) => {
                 let mut known = Self { places: "the pinned keys".to_owned(), ..Self::default() };
-                for line in lines {
+                for line in lines.get() {
                     let key =
                         PublicKey::from_openssh(line.trim()).map_err(|e| format!("pinned host key {line:?} is no public key: {e}"))?;
                     known.keys.push(key);

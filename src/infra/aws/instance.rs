@@ -306,6 +306,7 @@ impl Launch {
         let data = user_data(&m.name)?;
         let mut tags = self.tags.clone();
         tags.insert(tags::HOST_KEY.to_owned(), data.host_key.clone());
+        tags.insert(tags::HOST_KEY_ONCE.to_owned(), "true".to_owned());
         let image = m.image.as_ref().ok_or_else(|| Fault::found("RunInstances", "no image"))?;
         for generation in self.generation.. {
             let token = token(&[&vpc, &subnet, &m.key, &generation.to_string()]);

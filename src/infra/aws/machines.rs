@@ -25,6 +25,7 @@ pub fn provision(world: &World, spec: &ClusterSpec) -> Provision {
                 ssh_port: 22,
                 user: spec.access.user.clone(),
                 host_keys: [tags::HOST_KEY, tags::HOST_KEY_PENDING].into_iter().filter_map(tag).collect(),
+                one_time_key: tag(tags::HOST_KEY_ONCE).is_some(),
                 jump: None,
                 state: match i.state.as_str() {
                     "pending" => MachineState::Pending,

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     event::Events,
-    infra::{Change, Cost, InfraError, Provider, Provision, lock::LockStore, operator_key},
+    infra::{Change, Cost, InfraError, Machine, Provider, Provision, lock::LockStore, operator_key},
     spec::{self, AwsSettings, ClusterSpec},
 };
 use async_trait::async_trait;
@@ -144,27 +144,6 @@ impl Aws {
             Some((what, fault)) => Err(fault.into_infra(&what)),
             None => Ok(()),
         }
-    }
-
-    /// Publishes a host's public keys where every operator finds them. `pending`: trusted too, while it is being rotated in.
-    pub async fn publish_host_keys(&self, id: &str, current: &str, pending: Option<&str>) -> Result<(), InfraError> {
-        let wrap = |f: Fault| f.into_infra(&format!("publishing the host key of {id}"));
-        let mut keys = tags::Tags::from([(tags::HOST_KEY.to_owned(), current.to_owned())]);
-        if let Some(pending) = pending {
-            keys.insert(tags::HOST_KEY_PENDING.to_owned(), pending.to_owned());
-        }
-        self.api
-            .call("CreateTags", Effect::Repeatable, || self.api.ec2.create_tags().resources(id).set_tags(Some(tags::write(&keys))).send())
-            .await
-            .map_err(wrap)?;
-        if pending.is_none() {
-            let tag = aws_sdk_ec2::types::Tag::builder().key(tags::HOST_KEY_PENDING).build();
-            self.api
-                .call("DeleteTags", Effect::Repeatable, || self.api.ec2.delete_tags().resources(id).tags(tag.clone()).send())
-                .await
-                .map_err(wrap)?;
-        }
-        Ok(())
     }
 
     async fn world(&self, spec: &ClusterSpec) -> Result<World, InfraError> {
@@ -412,6 +391,24 @@ impl Provider for Aws {
 
     async fn discover(&self, spec: &ClusterSpec) -> Result<Provision, InfraError> {
         Ok(machines::provision(&self.world(spec).await?, spec))
+    }
+
+    async fn publish_host_keys(&self, _: &ClusterSpec, machine: &Machine, current: &str, pending: Option<&str>) -> Result<(), InfraError> {
+        let wrap = |f: Fault| f.into_infra(&format!("publishing the host key of {}", machine.name));
+        let mut keys = tags::Tags::from([(tags::HOST_KEY.to_owned(), current.to_owned())]);
+        keys.extend(pending.map(|key| (tags::HOST_KEY_PENDING.to_owned(), key.to_owned())));
+        let (api, id) = (&self.api, &machine.id);
+        api.call("CreateTags", Effect::Repeatable, || api.ec2.create_tags().resources(id).set_tags(Some(tags::write(&keys))).send())
+            .await
+            .map_err(wrap)?;
+        if pending.is_none() {
+            // Not before the new key is published: killed in between, the next run finds it pending and goes on.
+            let gone = [tags::HOST_KEY_PENDING, tags::HOST_KEY_ONCE].map(|key| aws_sdk_ec2::types::Tag::builder().key(key).build());
+            api.call("DeleteTags", Effect::Repeatable, || api.ec2.delete_tags().resources(id).set_tags(Some(gone.to_vec())).send())
+                .await
+                .map_err(wrap)?;
+        }
+        Ok(())
     }
 
     async fn destroy(&self, spec: &ClusterSpec, events: &Events) -> Result<Vec<Change>, InfraError> {

@@ -17,6 +17,8 @@ pub const NODE: &str = "kubewright.dev/node";
 pub const SPEC_HASH: &str = "kubewright.dev/spec-hash";
 /// The host's public key, in OpenSSH's one-line form.
 pub const HOST_KEY: &str = "kubewright.dev/host-key";
+/// Set while [`HOST_KEY`] is the one-time key of the user data.
+pub const HOST_KEY_ONCE: &str = "kubewright.dev/host-key-once";
 /// A host key that is being rotated in.
 pub const HOST_KEY_PENDING: &str = "kubewright.dev/host-key-pending";
 /// Set while instances are protected against termination.

@@ -12,14 +12,14 @@ pub struct UserData {
     pub host_key: String,
 }
 
-/// Makes a host key and the `#cloud-config` that installs exactly that one (cloud-init, module ssh: `ssh_keys`,
-/// `ssh_deletekeys`). It is replaced on first contact, because user data can be read by anybody on the machine.
+/// Makes a host key and the `#cloud-config` that installs exactly that one (cloud-init, module ssh: with `ssh_keys` no others
+/// are generated, and `ssh_deletekeys` removes the image's). It is replaced on first contact, because user data can be read by anybody on the machine.
 pub fn user_data(hostname: &str) -> Result<UserData, Fault> {
     let failed = |e: String| Fault::found("RunInstances", format!("the host key cannot be made: {e}"));
     let (private, public) = new_key().map_err(failed)?;
     let indented = private.lines().map(|l| format!("    {l}")).collect::<Vec<_>>().join("\n");
     let text = format!(
-        "#cloud-config\nhostname: {hostname}\npreserve_hostname: false\nssh_deletekeys: true\nssh_genkeytypes: []\n\
+        "#cloud-config\nhostname: {hostname}\npreserve_hostname: false\nssh_deletekeys: true\n\
          ssh_keys:\n  ed25519_private: |\n{indented}\n  ed25519_public: {public} {hostname}\n"
     );
     Ok(UserData { encoded: Secret::new(BASE64_STANDARD.encode(text)), host_key: public })

@@ -1,6 +1,6 @@
 //! Small tar archives: what is put into containers and build contexts.
 
-use std::io;
+use std::io::{self, Read};
 
 /// A tar archive under way.
 pub(super) struct Archive(tar::Builder<Vec<u8>>);
@@ -29,4 +29,12 @@ impl Archive {
     pub(super) fn finish(self) -> Vec<u8> {
         self.0.into_inner().unwrap_or_default()
     }
+}
+
+/// The content of an archive's first file.
+pub(super) fn first_file(archive: &[u8]) -> Option<Vec<u8>> {
+    let mut archive = tar::Archive::new(archive);
+    let mut content = Vec::new();
+    archive.entries().ok()?.next()?.ok()?.read_to_end(&mut content).ok()?;
+    Some(content)
 }

@@ -7,7 +7,7 @@ use bollard::{
     container::LogOutput,
     exec::{CreateExecOptions, StartExecOptions, StartExecResults},
     models::{ContainerSummary, SystemInfo},
-    query_parameters::{ListContainersOptions, RemoveContainerOptions, UploadToContainerOptions},
+    query_parameters::{DownloadFromContainerOptions, ListContainersOptions, RemoveContainerOptions, UploadToContainerOptions},
 };
 use futures::StreamExt;
 use std::{collections::HashMap, fmt::Display};
@@ -67,6 +67,21 @@ impl Engine {
             .upload_to_container(id, Some(options), bollard::body_full(tar.into()))
             .await
             .map_err(|e| failed(&format!("writing files into container {id}"), &e))
+    }
+
+    /// A file of a container, whether it runs or not; `None`: it has no such file.
+    pub(super) async fn download(&self, id: &str, path: &str) -> Result<Option<Vec<u8>>, InfraError> {
+        let options = DownloadFromContainerOptions { path: path.to_owned() };
+        let mut archive = Vec::new();
+        let mut stream = std::pin::pin!(self.api.download_from_container(id, Some(options)));
+        while let Some(part) = stream.next().await {
+            match part {
+                Ok(part) => archive.extend_from_slice(&part),
+                Err(e) if status(&e) == Some(404) => return Ok(None),
+                Err(e) => return Err(failed(&format!("reading {path} of container {id}"), &e)),
+            }
+        }
+        Ok(super::archive::first_file(&archive))
     }
 
     /// Runs a command in a running container.

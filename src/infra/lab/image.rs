@@ -79,6 +79,20 @@ async fn debian(engine: &Engine, settings: &LabSettings, cache: &Path, step: &st
     }
 }
 
+/// The node image with the real cloud-init instead of the lab's own small one, built if it is missing. Returns its name.
+#[cfg(feature = "testing")]
+pub(super) async fn with_cloud_init(engine: &Engine, node: &str, events: &Events) -> Result<String, InfraError> {
+    const DOCKERFILE: &str = include_str!("node/cloud-init.Dockerfile");
+    const CONFIG: &str = include_str!("node/cloud-init.cfg");
+    let name = format!("kubewright-lab/cloud-init:{}", cache::key([node, DOCKERFILE, CONFIG]));
+    if engine.api.inspect_image(&name).await.is_ok() {
+        return Ok(name);
+    }
+    let context = Archive::new().file("Dockerfile", 0o644, &format!("FROM {node}\n{DOCKERFILE}")).file("50_lab.cfg", 0o644, CONFIG);
+    events.step("lab/image/cloud-init", "node image with cloud-init", None, run_build(engine, &name, context)).await?;
+    Ok(name)
+}
+
 /// Pulls the base image within a deadline; one that is there already is taken.
 async fn pulled(engine: &Engine, image: &str) -> Result<String, String> {
     if engine.api.inspect_image(image).await.is_ok() {

@@ -17,14 +17,21 @@ use crate::{
 use bollard::{
     models::{
         ContainerCreateBody, ContainerSummary, ContainerSummaryStateEnum, EndpointIpamConfig, EndpointSettings, HostConfig,
-        HostConfigCgroupnsModeEnum, NetworkingConfig, RestartPolicy, RestartPolicyNameEnum,
+        HostConfigCgroupnsModeEnum, NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
     },
     query_parameters::CreateContainerOptions,
 };
-use std::{collections::HashMap, net::Ipv4Addr};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr},
+};
 
 /// Where the rules are in an instance; its boot loads them from there.
 pub(super) const RULES: &str = "etc/kubewright-lab/security-groups.nft";
+/// sshd's port, as Docker writes it.
+const SSH: &str = "22/tcp";
+/// Public host keys, once the first one has been replaced.
+const HOST_KEYS: &str = "etc/kubewright-lab/host-keys";
 /// How long the SIGRTMIN+3 of a stop may take, in seconds.
 const STOP_TIMEOUT: i64 = 10;
 
@@ -61,6 +68,28 @@ pub(super) struct Recipe<'a> {
 /// The control planes' weight where CPUs are short; Docker's default is 1024.
 const CONTROL_PLANE_SHARES: i64 = 8192;
 
+/// What makes a machine itself.
+pub(super) struct Seed {
+    /// Its public host key, where it is known before the machine boots.
+    pub(super) host_key: Option<String>,
+    /// Files for its first boot.
+    pub(super) files: Archive,
+    /// An address of this host at which its SSH port is published.
+    pub(super) public_address: Option<IpAddr>,
+}
+
+impl Seed {
+    /// A host key of its own and the operator's keys, put into it.
+    fn injected(recipe: &Recipe<'_>) -> Result<Self, InfraError> {
+        let (host_key, line) = operator_key::new_key().map_err(|e| failed("making a host key", &e))?;
+        let files = Archive::new()
+            .file("etc/ssh/ssh_host_ed25519_key", 0o600, &host_key)
+            .file("etc/ssh/ssh_host_ed25519_key.pub", 0o644, &format!("{line}\n"))
+            .file("etc/kubewright-lab/authorized_keys", 0o644, &(recipe.keys.join("\n") + "\n"));
+        Ok(Self { host_key: Some(line), files, public_address: None })
+    }
+}
+
 /// Name of a node's container.
 pub(super) fn container(cluster: &str, node: &str) -> String {
     format!("kubewright-{cluster}-{node}")
@@ -86,12 +115,17 @@ pub(super) fn is_half_made(found: &ContainerSummary) -> bool {
 
 /// Creates and starts a machine; a half-made one of that name is replaced.
 pub(super) async fn create(engine: &Engine, recipe: &Recipe<'_>, node: &NodeSpec<'_>) -> Result<(), InfraError> {
+    create_with(engine, recipe, node, Seed::injected(recipe)?).await
+}
+
+/// As [`create`], from a seed.
+pub(super) async fn create_with(engine: &Engine, recipe: &Recipe<'_>, node: &NodeSpec<'_>, seed: Seed) -> Result<(), InfraError> {
     let spec = recipe.spec;
     let name = container(&spec.name, &node.name);
     let shape = shape(&node.pool.instance_type)?;
     let address = node.address.ok_or_else(|| failed(&format!("creating {}", node.name), &"it has no address"))?;
-    let (host_key, host_key_line) = operator_key::new_key().map_err(|e| failed("making a host key", &e))?;
     let mut labels: HashMap<String, String> = spec.tags.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+    labels.extend(seed.host_key.map(|line| (labels::HOST_KEY.to_owned(), line)));
     labels.extend(
         [
             (labels::CLUSTER, spec.name.clone()),
@@ -101,7 +135,6 @@ pub(super) async fn create(engine: &Engine, recipe: &Recipe<'_>, node: &NodeSpec
             (labels::TYPE, node.pool.instance_type.clone()),
             (labels::ADDRESS, address.to_string()),
             (labels::USER, spec.access.user.clone()),
-            (labels::HOST_KEY, host_key_line.clone()),
             (labels::SPEC_HASH, spec_hash(node, &spec.access.user)),
         ]
         .map(|(k, v)| (k.to_owned(), v)),
@@ -110,10 +143,11 @@ pub(super) async fn create(engine: &Engine, recipe: &Recipe<'_>, node: &NodeSpec
         image: Some(recipe.image.clone()),
         hostname: Some(node.name.clone()),
         labels: Some(labels),
+        exposed_ports: seed.public_address.map(|_| vec![SSH.to_owned()]),
         // The container runtime's overlays cannot lie on the image's overlay.
         volumes: Some(vec!["/var".to_owned()]),
         stop_timeout: Some(STOP_TIMEOUT),
-        host_config: Some(host_config(shape, node.control_plane, recipe.host)),
+        host_config: Some(host_config(shape, node.control_plane, recipe.host, seed.public_address)),
         networking_config: Some(NetworkingConfig {
             endpoints_config: Some(HashMap::from([(
                 network::name(&spec.name),
@@ -138,11 +172,9 @@ pub(super) async fn create(engine: &Engine, recipe: &Recipe<'_>, node: &NodeSpec
     match made {
         Ok(made) => {
             let group = if node.control_plane { Group::ControlPlane } else { Group::Worker };
-            let archive = Archive::new()
-                .file("etc/ssh/ssh_host_ed25519_key", 0o600, &host_key)
-                .file("etc/ssh/ssh_host_ed25519_key.pub", 0o644, &format!("{host_key_line}\n"))
+            let archive = seed
+                .files
                 .file("etc/kubewright-lab/user-data", 0o644, &user_data(recipe, node, address))
-                .file("etc/kubewright-lab/authorized_keys", 0o644, &(recipe.keys.join("\n") + "\n"))
                 .file("etc/kubewright-lab/meminfo", 0o444, &meminfo(shape))
                 .file(RULES, 0o600, &nft::file(&nft::listing(spec, recipe.rules, group)));
             // A machine without its host key must not be found by the next run.
@@ -164,7 +196,8 @@ pub(super) async fn start(engine: &Engine, name: &str) -> Result<(), InfraError>
     }
 }
 
-fn host_config(shape: InstanceShape, control_plane: bool, host: Host) -> HostConfig {
+fn host_config(shape: InstanceShape, control_plane: bool, host: Host, public_address: Option<IpAddr>) -> HostConfig {
+    let published = |ip: IpAddr| vec![PortBinding { host_ip: Some(ip.to_string()), host_port: Some("22".to_owned()) }];
     let memory = i64::try_from(shape.memory_mib << 20).unwrap_or(i64::MAX);
     HostConfig {
         // Instances have CPUs of their own; here all share the host's. Everything waits for the control plane: it goes first.
@@ -182,6 +215,7 @@ fn host_config(shape: InstanceShape, control_plane: bool, host: Host) -> HostCon
         device_cgroup_rules: Some(vec!["a *:* rwm".to_owned()]),
         cgroupns_mode: Some(HostConfigCgroupnsModeEnum::PRIVATE),
         tmpfs: Some(HashMap::from([("/run".to_owned(), "exec,mode=755".to_owned()), ("/tmp".to_owned(), "exec,mode=1777".to_owned())])),
+        port_bindings: public_address.map(|ip| HashMap::from([(SSH.to_owned(), Some(published(ip)))])),
         // So that `reboot` inside is a reboot.
         restart_policy: Some(RestartPolicy { name: Some(RestartPolicyNameEnum::UNLESS_STOPPED), maximum_retry_count: None }),
         ..Default::default()
@@ -240,6 +274,20 @@ pub(super) async fn loaded_rules(engine: &Engine, id: &str) -> Result<String, In
     Ok(engine.exec(id, &command).await?.stdout)
 }
 
+/// The public host keys that were published after the machine was made, in a file that only Docker's API shows to others.
+pub(super) async fn published_keys(engine: &Engine, id: &str) -> Result<Option<Vec<String>>, InfraError> {
+    let file = engine.download(id, &format!("/{HOST_KEYS}")).await?;
+    Ok(file.map(|text| String::from_utf8_lossy(&text).lines().map(str::to_owned).collect()))
+}
+
+/// Publishes them, all or none.
+pub(super) async fn publish_keys(engine: &Engine, id: &str, keys: &[&str]) -> Result<(), InfraError> {
+    let new = format!("{HOST_KEYS}.new");
+    engine.upload(id, Archive::new().file(&new, 0o644, &(keys.join("\n") + "\n")).finish()).await?;
+    let said = engine.exec(id, &["mv", "-f", &format!("/{new}"), &format!("/{HOST_KEYS}")]).await?;
+    if said.rc == 0 { Ok(()) } else { Err(failed("publishing host keys", &said.stderr.trim())) }
+}
+
 /// A machine from its container's labels; `None` where they are not ours.
 pub(super) fn read(found: &ContainerSummary, jump: Option<&str>) -> Option<Machine> {
     let labels = found.labels.as_ref()?;
@@ -256,6 +304,7 @@ pub(super) fn read(found: &ContainerSummary, jump: Option<&str>) -> Option<Machi
         ssh_port: 22,
         user: label(labels::USER)?,
         host_keys: label(labels::HOST_KEY).into_iter().collect(),
+        one_time_key: false,
         jump: if control_plane { None } else { jump.map(str::to_owned) },
         state: match found.state {
             Some(ContainerSummaryStateEnum::RUNNING) => MachineState::Running,

@@ -9,6 +9,8 @@ mod artefacts;
 mod balancer;
 mod bare;
 mod cache;
+#[cfg(feature = "testing")]
+pub mod cloud;
 mod docker;
 mod health;
 mod host;

@@ -29,8 +29,8 @@ use std::net::Ipv4Addr;
 /// Containers shaped like EC2 instances.
 #[derive(Clone, Debug)]
 pub struct Lab {
-    engine: Engine,
-    settings: LabSettings,
+    pub(super) engine: Engine,
+    pub(super) settings: LabSettings,
 }
 
 /// What is there.
@@ -67,11 +67,15 @@ impl Lab {
                 Some((machine::read(c, jump.as_deref())?, hash))
             })
             .collect();
+        let published = join_all(machines.iter().map(|(m, _)| machine::published_keys(&self.engine, &m.id))).await;
+        for ((machine, _), keys) in machines.iter_mut().zip(published) {
+            machine.host_keys = keys?.unwrap_or_else(|| std::mem::take(&mut machine.host_keys));
+        }
         machines.sort_by(|(a, _), (b, _)| (order(a), &a.name).cmp(&(order(b), &b.name)));
         Ok(World { network: network::exists(&self.engine, spec).await?, machines })
     }
 
-    async fn provision(&self, spec: &ClusterSpec, machines: Vec<Machine>) -> Result<Provision, InfraError> {
+    pub(super) async fn provision(&self, spec: &ClusterSpec, machines: Vec<Machine>) -> Result<Provision, InfraError> {
         let host = host::look(&self.engine).await?;
         let mut variables = vec![
             ("lab", serde_json::Value::Bool(true)),
@@ -108,6 +112,23 @@ impl Lab {
             events.step(&id, "start instance", Some(&node.name), machine::start(&self.engine, &machine.id)).await?;
         }
         Ok(())
+    }
+
+    /// Makes the mirror exist and run.
+    pub(super) async fn ensure_mirror(
+        &self,
+        spec: &ClusterSpec,
+        wanted: &Wanted,
+        image: impl AsyncFnOnce() -> Result<String, InfraError>,
+        events: &Events,
+    ) -> Result<(), InfraError> {
+        let serves = wanted.ensure(events).await?;
+        let running = mirror::find(&self.engine, &spec.name).await?;
+        if running.is_some_and(|m| mirror::is_current(&m, serves) && mirror::is_running(&m)) {
+            return Ok(());
+        }
+        let image = image().await?;
+        events.step("lab/mirror", "mirror", None, mirror::ensure(&self.engine, spec, &image, wanted, serves)).await
     }
 
     /// Drift of each running machine's rules, by machine.
@@ -147,7 +168,7 @@ fn group(pool: &str) -> Group {
 }
 
 /// The cluster's rules; with `ssh_from: auto` the operator is this host, seen as the network's router.
-fn wanted_rules(spec: &ClusterSpec) -> Vec<Rule> {
+pub(super) fn wanted_rules(spec: &ClusterSpec) -> Vec<Rule> {
     let operator = spec.access.ssh_from_auto.then(|| Ipv4Net::from(network::gateway(spec)));
     rules(spec, operator.as_slice())
 }
@@ -274,15 +295,7 @@ impl Provider for Lab {
             };
             try_join_all(nodes.iter().map(|node| self.ensure_machine(&recipe, node, &world, events))).await
         };
-        let serve = async {
-            let serves = wanted.ensure(events).await?;
-            let running = mirror::find(&self.engine, &spec.name).await?;
-            if running.is_some_and(|m| mirror::is_current(&m, serves) && mirror::is_running(&m)) {
-                return Ok(());
-            }
-            let image = image().await?;
-            events.step("lab/mirror", "mirror", None, mirror::ensure(&self.engine, spec, image, &wanted, serves)).await
-        };
+        let serve = self.ensure_mirror(spec, &wanted, async || image().await.cloned(), events);
         let balance = async {
             // Its image has the same base, which is made once.
             if balancer::address(spec).is_some() {
@@ -320,6 +333,11 @@ impl Provider for Lab {
 
     async fn health(&self, spec: &ClusterSpec) -> Result<Vec<MachineHealth>, InfraError> {
         health::look(&self.engine, &spec.name).await
+    }
+
+    async fn publish_host_keys(&self, _: &ClusterSpec, machine: &Machine, current: &str, pending: Option<&str>) -> Result<(), InfraError> {
+        let keys: Vec<&str> = std::iter::once(current).chain(pending).collect();
+        machine::publish_keys(&self.engine, &machine.id, &keys).await
     }
 
     async fn destroy(&self, spec: &ClusterSpec, events: &Events) -> Result<Vec<Change>, InfraError> {
