@@ -38,7 +38,7 @@ test-lab: deps engine ## End-to-end tests on the lab, also with machines that EC
 	$(CARGO) test --locked $(TESTED) --test ec2_lab -- --nocapture
 	$(CARGO) test --locked $(TESTED) --test lab a_clusters_life -- --nocapture
 
-test-full: test ## Also the long matrices: killed at every boundary, every fault of verify
+test-full: test ## Also the long matrices: killed at every boundary, the faults of verify that take minutes
 	KUBEWRIGHT_TEST_FULL=1 $(CARGO) test --locked $(TESTED) --test lab -- --nocapture --test-threads=1
 
 bench: build engine ## Side by side with the scripts that do it by hand

@@ -25,7 +25,7 @@ use std::{
 /// Prefix of the namespaces, with a label of the same name.
 pub(super) const NAME: &str = "kubewright-verify";
 /// A killed run's namespace is removed by the next run after this time, if its pods could not do it themselves.
-const STALE: i64 = 600;
+const STALE: i64 = 240;
 
 /// A question to a pod; see the probe's source.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -232,7 +232,7 @@ fn pod(site: &Site<'_>, namespace: &str, node: &str, labels: &Value) -> Value {
             "securityContext": {"runAsNonRoot": true, "runAsUser": 65532, "runAsGroup": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
             "containers": [{
                 "name": "probe", "image": site.image, "imagePullPolicy": "IfNotPresent",
-                "args": ["serve", "--idle", "60s", "--namespace", namespace],
+                "args": ["serve", "--idle", "40s", "--namespace", namespace],
                 "ports": [{"containerPort": 8080}],
                 "resources": {"requests": {"cpu": "1m", "memory": "8Mi"}, "limits": {"memory": "64Mi"}},
                 "securityContext": {"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}},

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stderr, reason = "a long test says where it is")]
 
 mod faults;
+mod health;
 mod kill;
 mod mutations;
 mod secrets;
@@ -49,6 +50,8 @@ fn step(name: &str, work: impl FnOnce()) {
 #[test]
 fn a_clusters_life() {
     let lab = Lab::new(CLUSTER);
+    // Minutes more: `make test-full`.
+    let full = std::env::var_os("KUBEWRIGHT_TEST_FULL").is_some();
     step("plan of nothing says what would be made", || {
         let run = lab.run(&["plan"]).expect(3);
         assert!(run.stdout().contains("worker-3"), "{}", run.stdout());
@@ -104,10 +107,14 @@ fn a_clusters_life() {
         assert_eq!(lab.run(&["ssh", "worker-1", "exit", "7"]).code(), 7);
     });
     step("a missing VXLAN rule makes the report red and names the nodes", || faults::vxlan_rule(&lab));
-    // Minutes long: `make test-full`.
-    if std::env::var_os("KUBEWRIGHT_TEST_FULL").is_some() {
-        step("every check turns red, its neighbours stay green, and all is green after the repair", || every_fault(&lab));
-    }
+    let mut killed = String::new();
+    step("a report is killed (-9) while its probes run", || killed = health::killed(&lab));
+    step("reports of a healthy cluster: no false alarm, in time", || health::no_false_alarm(&lab, if full { 10 } else { 3 }));
+    step("every check turns red, its neighbours stay green, and all is green after the repair", || every_fault(&lab, full));
+    step("the killed report leaves nothing behind, a read-only one writes nothing", || {
+        health::gone(&lab, &killed);
+        health::read_only(&lab);
+    });
     step("a node survives a reboot", || faults::reboot(&lab));
     step("one worker stopped: the others finish, the report names it", || faults::stopped_worker(&lab));
     step("wrong keys, wrong user, wrong host key", || faults::access(&lab));
@@ -124,8 +131,8 @@ fn killed_at_every_phase_boundary() {
     kill::chained_walk();
 }
 
-/// The faults of docs/verify-coverage.md, batch by batch.
-fn every_fault(lab: &Lab) {
+/// The faults of docs/verify-coverage.md, batch by batch; without `full` those that take no minute.
+fn every_fault(lab: &Lab, full: bool) {
     let run = |command: &mut std::process::Command| {
         let out = command.output().expect("docker");
         (out.status.success(), format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr)))
@@ -140,7 +147,7 @@ fn every_fault(lab: &Lab) {
         args.extend(only.iter().flat_map(|only| ["--only", only]));
         serde_json::from_str(&lab.run(&args).stdout()).expect("a report")
     };
-    mutations::walk(&mutations::Site { inside: &inside, host: &host, container: &container, address: &address, report: &report });
+    mutations::walk(&mutations::Site { inside: &inside, host: &host, container: &container, address: &address, report: &report }, full);
 }
 
 fn second_run(lab: &Lab) {

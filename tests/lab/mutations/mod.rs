@@ -21,8 +21,8 @@ pub struct Site<'a> {
     pub report: &'a dyn Fn(Option<&str>) -> Value,
 }
 
-/// Injects every batch, looks, repairs, looks again. What went wrong is said at the end, of all of them.
-pub fn walk(site: &Site<'_>) {
+/// Injects every batch (without `full` not the long ones), looks, repairs, looks again. What went wrong is said at the end, of all of them.
+pub fn walk(site: &Site<'_>, full: bool) {
     let only = std::env::var("KUBEWRIGHT_TEST_BATCH").ok();
     let address = |node| (site.address)(node);
     let variables = format!("CP={} W1={} W2={} EXPIRED='{EXPIRED}'", address("control-plane-1"), address("worker-1"), address("worker-2"));
@@ -32,7 +32,8 @@ pub fn walk(site: &Site<'_>) {
         _ => (site.inside)(node, &format!("set -e; export KUBECONFIG=/etc/kubernetes/admin.conf {variables}\n{script}")),
     };
     let mut wrong = Vec::new();
-    for batch in BATCHES.iter().filter(|b| only.as_ref().is_none_or(|words| b.name.contains(words.as_str()))) {
+    let chosen = |b: &&Batch| only.as_ref().map_or(full || !b.long, |words| b.name.contains(words.as_str()));
+    for batch in BATCHES.iter().filter(chosen) {
         let begun = Instant::now();
         let ended = run(site, &execute, batch);
         let word = if ended.is_ok() { "" } else { ": WRONG" };

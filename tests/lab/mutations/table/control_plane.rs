@@ -8,6 +8,7 @@ use super::{
 
 pub const PROXY: Batch = Batch {
     name: "no kube-proxy on a worker, an etcd that is not well",
+    long: false,
     only: None,
     also: &["network-*", "machine-drift"],
     shown: "true",
@@ -45,6 +46,7 @@ pub const PROXY: Batch = Batch {
 
 pub const ALARM: Batch = Batch {
     name: "an etcd with an alarm",
+    long: false,
     only: Some("kubernetes"),
     also: &[],
     shown: "true",
@@ -62,6 +64,7 @@ pub const ALARM: Batch = Batch {
 
 pub const SLOW: Batch = Batch {
     name: "an API server that gets no CPU",
+    long: false,
     only: Some("kubernetes"),
     also: &[],
     shown: "true",
@@ -78,6 +81,7 @@ pub const SLOW: Batch = Batch {
 
 pub const REFUSED: Batch = Batch {
     name: "an API that refuses the operator",
+    long: false,
     only: Some("kubernetes"),
     also: &["kubernetes-*"],
     shown: "true",

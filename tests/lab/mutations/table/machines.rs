@@ -8,6 +8,7 @@ use super::{
 
 pub const MACHINES: Batch = Batch {
     name: "machines and runtime",
+    long: false,
     only: None,
     // What one fault brings along: no name without a name server, no setting after a boot without its file.
     also: &["machine-drift", "machine-names@worker-1", "machine-sysctl-boot@worker-2"],

@@ -31,6 +31,8 @@ pub struct Fault {
 /// Faults that are there at the same time: one report serves them all.
 pub struct Batch {
     pub name: &'static str,
+    /// A minute or so: part of `make test-full` only.
+    pub long: bool,
     pub faults: &'static [Fault],
     /// Which checks are looked at; `None`: all.
     pub only: Option<&'static str>,

@@ -8,6 +8,7 @@ use super::{
 
 pub const FROZEN: Batch = Batch {
     name: "a frozen worker and a missing scheduler",
+    long: true,
     only: None,
     also: &[
         "network-*",
@@ -93,6 +94,7 @@ pub const FROZEN: Batch = Batch {
 
 pub const OFF: Batch = Batch {
     name: "a machine and the mirror are off",
+    long: true,
     only: None,
     also: &[
         "*@worker-3",

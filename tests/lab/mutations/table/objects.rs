@@ -4,6 +4,7 @@ use super::{Batch, CP, How::Real, named};
 
 pub const OBJECTS: Batch = Batch {
     name: "objects of the cluster",
+    long: false,
     only: None,
     // The ConfigMap of Flannel is one that we manage.
     also: &["machine-drift", "kubernetes-system-pods@kube-flannel-ds", "kubernetes-system-pods@coredns", "kubernetes-system-pods@kw-crash"],

@@ -4,6 +4,7 @@ use super::{Batch, CP, How::Real, W1, W2, W3, fault, named};
 
 pub const TRAFFIC: Batch = Batch {
     name: "traffic",
+    long: false,
     only: None,
     also: &[
         "network-service-vip",
@@ -115,6 +116,7 @@ pub const TRAFFIC: Batch = Batch {
 
 pub const SIZES: Batch = Batch {
     name: "checksums, sizes and speed",
+    long: false,
     only: None,
     // What one of the Services' pods on the node with the bad checksums brings along.
     also: &["network-*@worker-3", "network-service-vip", "network-dns-*", "network-egress", "network-nodeport", "network-latency"],
