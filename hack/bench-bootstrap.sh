@@ -1,23 +1,50 @@
 #!/bin/bash
-# The same cluster twice, side by side: by kubewright, and by plain docker, sh and kubeadm (the scripts in BY_HAND, whose
-# artefacts must have been built before). Prints the time until four nodes are Ready, run by run, and the medians.
+# The same cluster (1 + 3 nodes from no containers, artefacts cached) twice, side by side and in turn: by kubewright, and by
+# plain docker, sh and kubeadm. BY_HAND names the directory of those scripts (1-build.sh and 2-mirror.sh must have been run;
+# its 3-cluster.sh prints a time per step). Without it only kubewright is measured, and the table says so.
+#   hack/bench-bootstrap.sh [RUNS] [TABLE.md]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-runs=${1:-3}
+runs=${1:-3} table=${2:-}
 by_hand=${BY_HAND:-../shared/by-hand}
 bin=target/debug/kubewright
-median() { sort -n | awk '{v[NR]=$1} END {print (NR % 2) ? v[(NR+1)/2] : (v[NR/2]+v[NR/2+1])/2}'; }
-ours=(); theirs=()
+work=$(mktemp -d); trap 'rm -rf "$work"; $bin destroy -i "$work" --yes >/dev/null 2>&1 || true' EXIT
+export XDG_STATE_HOME=$work/state
+printf 'cluster: bench\nprovider: lab\nnetwork: {vpc: 172.28.0.0/16}\n' > "$work/cluster.yaml"
 for run in $(seq "$runs"); do
-  $bin destroy -i inventories/lab --yes >/dev/null 2>&1 || true
-  begun=$(date +%s%N)
-  $bin bootstrap -i inventories/lab --yes --no-verify --format plain >/tmp/kubewright-bench.log 2>&1
-  ours+=($(( ($(date +%s%N) - begun) / 1000000 )))
-  $bin destroy -i inventories/lab --yes >/dev/null 2>&1
+  $bin bootstrap -i "$work" --yes --format json > "$work/ours.$run" 2>/dev/null
+  $bin destroy -i "$work" --yes >/dev/null 2>&1
   if [ -x "$by_hand/3-cluster.sh" ]; then
-    theirs+=("$(bash "$by_hand/3-cluster.sh" | awk '/CoreDNS ready/ {print $1}')")
+    bash "$by_hand/3-cluster.sh" > "$work/theirs.$run"
     bash "$by_hand/3-cluster.sh" down >/dev/null 2>&1 || true
   fi
-  printf 'run %s: kubewright %s ms, by hand %s ms\n' "$run" "${ours[-1]}" "${theirs[-1]:-not measured}"
+  echo "run $run of $runs: load $(cut -d' ' -f1 /proc/loadavg)" >&2
 done
-printf 'median: kubewright %s ms, by hand %s ms\n' "$(printf '%s\n' "${ours[@]}" | median)" "$(printf '%s\n' "${theirs[@]:-0}" | median)"
+python3 - "$work" "$runs" <<'P' | tee ${table:+"$table"}
+import datetime, json, pathlib, re, statistics, sys
+work, runs = pathlib.Path(sys.argv[1]), int(sys.argv[2])
+at = lambda e: datetime.datetime.fromisoformat(e["at"].replace("Z", "+00:00"))
+ours, paths = {"four nodes Ready": [], "CoreDNS ready": [], "health report": []}, []
+for run in range(1, runs + 1):
+    events = [json.loads(line) for line in open(work / f"ours.{run}") if line.startswith("{")]
+    events, report = [e for e in events if "at" in e], [e for e in events if e["event"] == "health_report"]
+    begun = at(events[0])
+    ended = lambda name: [(at(e) - begun).total_seconds() for e in events if e["event"] == "task_finished" and e["name"].startswith(name)]
+    ours["four nodes Ready"].append(max(ended("Labels, taints and readiness")))
+    ours["CoreDNS ready"].append(max(ended("CoreDNS")))
+    ours["health report"].append(next(e["elapsed"] for e in events if e["event"] == "step_finished" and e["id"] == "verify"))
+    healthy = report and all(c["status"] != "failed" for c in report[0]["report"]["checks"])
+    assert healthy, "a bench of a cluster that is not healthy is worth nothing"
+theirs = {}
+for run in range(1, runs + 1):
+    file = work / f"theirs.{run}"
+    for line in file.read_text().splitlines() if file.exists() else []:
+        if m := re.match(r" *(\d+) ms  (.*)", line):
+            theirs.setdefault(m[2], []).append(int(m[1]) / 1000)
+def cell(values): return f"{statistics.median(values):.1f} s ({min(values):.1f}-{max(values):.1f})" if values else "not measured"
+print(f"| from no containers to | kubewright | plain docker, sh and kubeadm |\n|---|---|---|")
+for name in ours: print(f"| {name} | {cell(ours[name])} | {cell(theirs.get(name))} |" if name != "health report" else f"| {name}, after it | {cell(ours[name])} | none |")
+print(f"\nMedian (smallest-largest) of {runs} runs in turn.")
+P
+echo >&2; echo "Critical path of the last run:" >&2
+$bin bootstrap -i "$work" --yes --no-verify --format plain 2>&1 | sed -n '/^Critical path/,/^[a-z]/p' | sed '$d' >&2
