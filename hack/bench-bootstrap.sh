@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 runs=${1:-3} table=${2:-}
 by_hand=${BY_HAND:-../shared/by-hand}
 bin=target/debug/kubewright
-work=$(mktemp -d); trap 'rm -rf "$work"; $bin destroy -i "$work" --yes >/dev/null 2>&1 || true' EXIT
+work=$(mktemp -d); trap '$bin destroy -i "$work" --yes >/dev/null 2>&1; rm -rf "$work"' EXIT
 export XDG_STATE_HOME=$work/state
 printf 'cluster: bench\nprovider: lab\nnetwork: {vpc: 172.28.0.0/16}\n' > "$work/cluster.yaml"
 for run in $(seq "$runs"); do
