@@ -1,6 +1,6 @@
 //! `kubewright host-keys`
 
-use super::{ClusterArgs, Exit, Failure, OutputArgs, shown::Shown};
+use super::{ClusterArgs, Exit, Failure, OutputArgs, lock::LockArgs, shown::Shown};
 use crate::{ops, report};
 
 /// Show the public SSH host keys of a cluster's machines as lines for known_hosts, or give machines new ones
@@ -23,6 +23,8 @@ enum Action {
         cluster: ClusterArgs,
         #[command(flatten)]
         output: OutputArgs,
+        #[command(flatten)]
+        lock: LockArgs,
         /// The machines; all without names
         hosts: Vec<String>,
     },
@@ -39,13 +41,14 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
             }
             Ok(Exit::Done)
         }
-        Action::Rotate { cluster, output, hosts } => {
+        Action::Rotate { cluster, output, lock, hosts } => {
             let cluster = ops::Cluster::open(&cluster.directory()?).await?;
+            let lock = lock.take(&cluster, "host-keys rotate").await?;
             let shown = Shown::start(output.display(None, false));
             let outcome = ops::host_keys::rotate(&cluster, &hosts, &shown.events).await;
             shown.finish().await;
             let mut exit = Exit::Done;
-            for (machine, key) in outcome? {
+            for (machine, key) in lock.release(outcome.map_err(Failure::from)).await? {
                 match key {
                     Ok(key) if !output.json() => report::out(&format!("{machine}\t{key}\n")),
                     Ok(_) => {}

@@ -28,7 +28,7 @@ impl Server {
         let python = String::from_utf8(made.stdout).unwrap().trim().to_owned();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut child = Command::new(python)
-            .args(["-c", "import sys; from moto.server import main; main(sys.argv[1:])", "-H", "127.0.0.1", "-p", &port.to_string()])
+            .args([&format!("{root}/tests/ec2/server.py"), "-H", "127.0.0.1", "-p", &port.to_string()])
             .env("MOTO_AMIS_PATH", format!("{root}/tests/ec2/amis.json"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -13,6 +13,7 @@ use kubewright::{
     spec::ClusterSpec,
 };
 use std::{collections::BTreeSet, time::Duration};
+use tokio_util::sync::CancellationToken;
 
 /// The SDK's configuration for the endpoint.
 pub fn config(endpoint: &str) -> SdkConfig {
@@ -25,11 +26,11 @@ pub fn config(endpoint: &str) -> SdkConfig {
         .build()
 }
 
-/// What a hypervisor does: machines follow instances, until the test ends.
-pub async fn follow(endpoint: String, lab: Lab, spec: ClusterSpec) {
+/// What a hypervisor does: machines follow instances, until it is stopped.
+pub async fn follow(endpoint: String, lab: Lab, spec: ClusterSpec, stop: CancellationToken) {
     let ec2 = Client::new(&config(&endpoint));
     let mut booted: BTreeSet<String> = BTreeSet::new();
-    loop {
+    while !stop.is_cancelled() {
         for instance in instances(&ec2).await {
             let id = instance.instance_id().unwrap_or_default().to_owned();
             match instance.state().and_then(|s| s.name()) {

@@ -23,6 +23,7 @@ use std::{
     process::{Command, Stdio},
     time::Instant,
 };
+use tokio_util::sync::CancellationToken;
 
 /// One specification, two providers: the machines of the lab are those that EC2 is asked for.
 fn cluster_yaml(provider: &str, endpoint: &str, provision: &Provision) -> String {
@@ -71,8 +72,8 @@ impl Program<'_> {
 
     /// Starts it and kills it (-9) when a step says that so many of its parts are done.
     fn kill_at(&self, args: &[&str], done: u64) {
-        let mut child =
-            self.command(args).args(["--format", "json"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
+        let mut command = self.command(args);
+        let mut child = command.args(["--format", "json"]).stdout(Stdio::piped()).spawn().expect("the program starts");
         let killed = BufReader::new(child.stdout.take().expect("its output")).lines().any(|line| {
             let event: serde_json::Value = serde_json::from_str(&line.expect("a line")).unwrap_or_default();
             let there = event["event"] == "step_progress" && event["done"] == done;
@@ -100,7 +101,8 @@ async fn from_an_empty_account_to_a_verified_cluster_and_back() {
     lab.destroy(&spec, &Events::none()).await.unwrap();
     let provision = lab.prepare(&spec, &Events::none()).await.unwrap();
     spec = read(&cluster_yaml("lab", &moto.url(), &provision), &inventory);
-    let hypervisor = tokio::spawn(instances::follow(moto.url(), lab.clone(), spec.clone()));
+    let stop = CancellationToken::new();
+    let hypervisor = tokio::spawn(instances::follow(moto.url(), lab.clone(), spec.clone(), stop.clone()));
 
     // The operator's side: EC2's specification, and what is true of machines on this host.
     fs::write(inventory.join("cluster.yaml"), cluster_yaml("aws", &moto.url(), &provision)).unwrap();
@@ -113,15 +115,15 @@ async fn from_an_empty_account_to_a_verified_cluster_and_back() {
     let walk = || walk(&program);
     let result = tokio::task::block_in_place(|| std::panic::catch_unwind(std::panic::AssertUnwindSafe(walk)));
 
-    let followed = hypervisor.is_finished();
-    hypervisor.abort();
+    stop.cancel();
+    let followed = hypervisor.await;
     if std::env::var_os("KUBEWRIGHT_TEST_KEEP").is_none() || result.is_ok() {
         lab.destroy(&spec, &Events::none()).await.unwrap();
     }
     if let Err(panic) = result {
         std::panic::resume_unwind(panic);
     }
-    assert!(!followed, "the hypervisor's side stopped: {:?}", hypervisor.await);
+    followed.expect("the hypervisor's side works");
 }
 
 /// One step of the walk, with its name and time in the output.

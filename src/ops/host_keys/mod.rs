@@ -16,14 +16,13 @@ mod rotate;
 #[cfg(test)]
 mod tests;
 
-use super::{Cluster, OpsError, hosts};
+use super::{Cluster, OpsError, hosts, names};
 use crate::{
     connection::{ConnectionError, Endpoint, Pool},
     engine::FirstContact,
     event::Events,
     infra::{Machine, Provider, Provision},
     spec::ClusterSpec,
-    text::{Problem, nearest},
 };
 use async_trait::async_trait;
 use futures::future::join_all;
@@ -95,16 +94,8 @@ pub async fn rotate(
     events: &Events,
 ) -> Result<BTreeMap<String, Result<String, ConnectionError>>, OpsError> {
     let provision = cluster.discover().await?;
-    let known = || provision.machines.iter().map(|m| m.name.as_str());
-    for name in names {
-        if !known().any(|k| k == name) {
-            let mut problem = Problem::new(format!("cluster {} has no machine {name}", cluster.spec.name));
-            if let Some(near) = nearest(name, known()) {
-                problem = problem.hint(format!("did you mean {near}?"));
-            }
-            return Err(OpsError::Invalid(problem.into()));
-        }
-    }
+    let all: Vec<&str> = provision.machines.iter().map(|m| m.name.as_str()).collect();
+    names::known(&cluster.spec.name, names, &all)?;
     let wanted = provision.machines.iter().filter(|m| names.is_empty() || names.contains(&m.name));
     let renewal = Renewal::new(cluster, wanted, events);
     let endpoints = hosts::endpoints(&cluster.spec, &provision.machines, false);

@@ -7,12 +7,14 @@ use crate::{
     shell::quote,
     spec::ClusterSpec,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
 
 const GENERATE: &str = include_str!("generate.sh");
 const INSTALL: &str = include_str!("install.sh");
 const RELOAD: &str = include_str!("reload.sh");
 const STEPS: u64 = 5;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Where host keys lie and how sshd learns of a new one.
 pub(super) struct Site {
@@ -21,12 +23,14 @@ pub(super) struct Site {
     pub(super) reload: String,
     /// The login user is not root.
     pub(super) sudo: bool,
+    /// How long sshd may take to show a key that is installed.
+    pub(super) patience: Duration,
 }
 
 impl Site {
     /// A host as distributions set it up.
     pub(super) fn host(sudo: bool) -> Self {
-        Self { directory: "/etc/ssh".to_owned(), reload: RELOAD.to_owned(), sudo }
+        Self { directory: "/etc/ssh".to_owned(), reload: RELOAD.to_owned(), sudo, patience: Duration::from_secs(20) }
     }
 }
 
@@ -79,14 +83,22 @@ impl Rotation<'_> {
         Ok(new)
     }
 
-    /// The pool knows no connection with these keys, so it dials.
+    /// The pool knows no connection with these keys, so it dials. sshd needs a moment: until it has read its files anew it shows
+    /// the old key, and while it starts itself anew its port is closed.
     async fn prove(&self) -> Result<(), ConnectionError> {
-        let proved = self.pool.get(self.endpoint).await?;
-        proved.run("exec true", b"").await.map(drop)
+        let end = Instant::now() + self.site.patience;
+        loop {
+            let proved = async { self.pool.get(self.endpoint).await?.run("exec true", b"").await };
+            match proved.await {
+                Ok(_) => return Ok(()),
+                Err(error) if Instant::now() >= end => return Err(error),
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
     }
 
     async fn on_host(&self, connection: &Arc<dyn Connection>, script: &str, pending: &str) -> Result<String, ConnectionError> {
-        let Site { directory, reload, sudo } = self.site;
+        let Site { directory, reload, sudo, .. } = self.site;
         let program = format!("dir={}\npending={}\n{reload}\n{script}", quote(directory), quote(pending));
         // The program comes by standard input, so that it is read before any of it runs: one compound command.
         let program = format!("{{\n{program}\n}}\n");

@@ -86,19 +86,19 @@ impl Sshd {
             host_keys: HostKeys::Pinned(PinnedKeys::new(keys)),
             via: Vec::new(),
             deadline: Duration::from_secs(20),
-            // sshd closes its port for a moment when it starts itself anew.
-            booting: true,
+            booting: false,
         }
     }
 
     fn site(&self) -> Site {
         let reload = format!("reload() {{ kill -HUP \"$(cat {})\"; }}", self.at("pid").display());
-        Site { directory: self.dir.path().display().to_string(), reload, sudo: false }
+        Site { directory: self.dir.path().display().to_string(), reload, sudo: false, patience: Duration::from_secs(20) }
     }
 
     /// Whether it can be reached by these keys alone.
     async fn shows(&self, keys: &[String]) -> bool {
-        match Pool::new().get(&self.endpoint(keys.to_vec())).await {
+        // sshd closes its port for a moment when it starts itself anew.
+        match Pool::new().get(&Endpoint { booting: true, ..self.endpoint(keys.to_vec()) }).await {
             Ok(_) => true,
             Err(ConnectionError::HostKeyMismatch { .. }) => false,
             Err(error) => panic!("{error}"),
@@ -232,7 +232,7 @@ async fn a_rotation_survives_a_kill_between_any_two_steps() {
 
         // The same command again.
         let cloud = Cloud::new(cloud.published.into_inner().unwrap(), None);
-        let (pool, endpoint) = (Pool::new(), sshd.endpoint(machine.host_keys.clone()));
+        let (pool, endpoint) = (Pool::new(), Endpoint { booting: true, ..sshd.endpoint(machine.host_keys.clone()) });
         let (site, provider) = (sshd.site(), &cloud);
         let rotation = Rotation { spec: &spec, provider, machine: &machine, endpoint: &endpoint, pool: &pool, site: &site };
         let new = rotation.run("s", &Events::none()).await.unwrap_or_else(|e| panic!("{kill:?}: {e}"));
@@ -256,7 +256,7 @@ async fn a_key_that_the_host_does_not_show_is_not_adopted() {
     // An sshd that has its keys elsewhere and never hears of the new one.
     let elsewhere = tempfile::tempdir().unwrap();
     fs::copy(sshd.at("ssh_host_ed25519_key"), elsewhere.path().join("ssh_host_ed25519_key")).unwrap();
-    let site = Site { directory: elsewhere.path().display().to_string(), ..sshd.site() };
+    let site = Site { directory: elsewhere.path().display().to_string(), patience: Duration::from_millis(500), ..sshd.site() };
     let rotation = Rotation { spec: &spec, provider: &cloud, machine: &machine, endpoint: &endpoint, pool: &pool, site: &site };
     let error = rotation.run("s", &Events::none()).await.unwrap_err().to_string();
     assert!(error.contains("host key mismatch"), "{error}");
