@@ -98,7 +98,7 @@ impl Machine {
         let mut machine = Self { name, address: String::new() };
         #[rustfmt::skip]
         let args = [
-            "create", "--name", &machine.name, "--hostname", "machine", "--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE",
+            "create", "--name", &machine.name, "--hostname", "machine", "--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE", "--cap-drop", "SYS_TIME",
             "--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined", "--security-opt", "systempaths=unconfined",
             "--device-cgroup-rule", "a *:* rwm", "--cgroupns", "private", "--tmpfs", "/run:exec,mode=755", "--tmpfs", "/tmp:exec,mode=1777",
             "--memory", "1g", image,

@@ -207,7 +207,9 @@ fn host_config(shape: InstanceShape, control_plane: bool, host: Host, public_add
         // The same as memory: no swap.
         memory_swap: Some(memory),
         cap_add: Some(vec!["ALL".to_owned()]),
-        cap_drop: (!host.sys_resource).then(|| vec!["SYS_RESOURCE".to_owned()]),
+        // Time is in no namespace: who may set it in a node sets the host's. (systemd-timedated does, by an hour, the first time
+        // that a time zone is set.)
+        cap_drop: Some(["SYS_TIME"].into_iter().chain((!host.sys_resource).then_some("SYS_RESOURCE")).map(str::to_owned).collect()),
         security_opt: Some(["seccomp=unconfined", "apparmor=unconfined"].map(str::to_owned).to_vec()),
         // What the command line makes of systempaths=unconfined: nothing under /proc is hidden or read-only.
         masked_paths: Some(Vec::new()),
