@@ -108,6 +108,12 @@ fn not_ready(node: &Node, heard: Heard, first: &mut Option<Timestamp>) -> Option
     if ready.status != "True" {
         return Some(ready.message.clone().or_else(|| ready.reason.clone()).unwrap_or_else(|| ready.status.clone()));
     }
+    // The node controller takes these away some seconds after kubelet's word; until then the scheduler does not count the node.
+    let health = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
+    let taints = node.spec.as_ref().and_then(|s| s.taints.as_ref()).into_iter().flatten();
+    if let Some(taint) = taints.map(|t| t.key.as_str()).find(|key| health.contains(key)) {
+        return Some(format!("it is Ready, but still has the taint {taint}"));
+    }
     let said = ready.last_heartbeat_time.as_ref().map(|t| t.0)?;
     let seen = *first.get_or_insert(said);
     let counts = match heard {

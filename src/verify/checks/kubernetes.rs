@@ -326,6 +326,10 @@ fn pod_cidrs(ctx: &Ctx<'_>) -> Findings {
 
 fn leases(ctx: &Ctx<'_>) -> Findings {
     let now = ctx.now.as_second();
+    let age = |name: &str| {
+        let node = ctx.cluster.nodes.iter().flatten().find(|n| n.metadata.name.as_deref() == Some(name))?;
+        node.metadata.creation_timestamp.as_ref().map(|t| now - t.0.as_second())
+    };
     ctx.asked(&ctx.cluster.leases, |leases| {
         let components = ["kube-scheduler", "kube-controller-manager"].map(|c| ("kube-system", c.to_owned(), 40));
         let nodes = ctx.hosts.iter().map(|h| ("kube-node-lease", h.name.clone(), 60));
@@ -338,6 +342,8 @@ fn leases(ctx: &Ctx<'_>) -> Findings {
                 };
                 let renewed = leases.iter().find(same).and_then(|l| l.spec.as_ref()?.renew_time.as_ref().map(|t| t.0.as_second()));
                 match renewed {
+                    // kubelet makes it some seconds after it has registered.
+                    None if age(&name).is_some_and(|s| s < limit) => Finding::good(&name, "joined less than a minute ago"),
                     None => Finding::bad(&name, "no lease"),
                     Some(at) => Finding::of(now - at <= limit, &name, format!("renewed {} s ago", (now - at).max(0))),
                 }
