@@ -253,13 +253,35 @@ impl Events {
         host: Option<&str>,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
+        self.tell(id, title, host, false, work).await
+    }
+
+    /// As [`Events::step`], for work that changes something when it succeeds.
+    pub async fn change<T, E: std::fmt::Display>(
+        &self,
+        id: &str,
+        title: &str,
+        host: Option<&str>,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        self.tell(id, title, host, true, work).await
+    }
+
+    async fn tell<T, E: std::fmt::Display>(
+        &self,
+        id: &str,
+        title: &str,
+        host: Option<&str>,
+        changes: bool,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         let begun = std::time::Instant::now();
         self.emit(Kind::StepStarted { id: id.to_owned(), title: title.to_owned(), host: host.map(str::to_owned) });
         let result = work.await;
         self.emit(Kind::StepFinished {
             id: id.to_owned(),
             error: result.as_ref().err().map(ToString::to_string),
-            changed: false,
+            changed: changes && result.is_ok(),
             elapsed: begun.elapsed(),
         });
         result

@@ -1,6 +1,6 @@
 //! `kubewright bootstrap`
 
-use super::{ClusterArgs, Exit, Failure, LockArgs, OutputArgs, changes, lock::Locked, shown::Shown};
+use super::{ClusterArgs, Exit, Failure, LockArgs, OutputArgs, changes, lock::Locked, node::DrainArgs, shown::Shown};
 use crate::{
     engine::RunOptions,
     ops::{self, bootstrap::Options},
@@ -22,6 +22,11 @@ pub struct Args {
     /// Do not ask before machines are made or changed
     #[arg(short, long)]
     yes: bool,
+    /// Drain and remove machines that cluster.yaml no longer names; without it they are only shown
+    #[arg(long)]
+    prune: bool,
+    #[command(flatten)]
+    drain: DrainArgs,
     /// Leave out the health report at the end
     #[arg(long)]
     no_verify: bool,
@@ -45,9 +50,11 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
 
 async fn work(args: Args, cluster: &ops::Cluster, lock: &Locked) -> Result<Exit, Failure> {
     let changes = cluster.provider.plan(&cluster.spec).await.map_err(ops::OpsError::from)?;
-    if !changes.is_empty() {
+    let removals = if args.prune { ops::plan::removals(cluster).await? } else { Vec::new() };
+    if !changes.is_empty() || !removals.is_empty() {
         let about = cluster.provider.about(&cluster.spec).await.map_err(ops::OpsError::from)?;
         std::io::stderr().lock().write_all(changes::infra(&changes).as_bytes())?;
+        std::io::stderr().lock().write_all(changes::infra(&removals).as_bytes())?;
         std::io::stderr().lock().write_all(changes::about(&about).as_bytes())?;
         let ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal() && !args.yes;
         if ask && !super::global::confirm("Do this?")? {
@@ -55,7 +62,7 @@ async fn work(args: Args, cluster: &ops::Cluster, lock: &Locked) -> Result<Exit,
         }
     }
     let run = RunOptions { tags: args.tags, limit: args.limit, diff: args.diff, ..RunOptions::default() };
-    let options = Options { planned: Some(changes), verify: !args.no_verify, run };
+    let options = Options { planned: Some(changes), prune: args.prune.then(|| args.drain.removing()), verify: !args.no_verify, run };
     let log = cluster.state.new_log_directory("bootstrap")?;
     let next = format!("kubewright kubectl -i {} -- get nodes -o wide", cluster.spec.directory.display());
     let display = args.output.display(Some(log), args.diff).titled(format!("bootstrap {}", cluster.spec.name), Some(next));

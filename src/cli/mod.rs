@@ -14,6 +14,7 @@ mod kubeconfig;
 mod kubectl;
 mod list;
 mod lock;
+mod node;
 mod plan;
 mod playbook;
 mod reset;
@@ -45,6 +46,7 @@ enum Command {
     Bootstrap(bootstrap::Args),
     Plan(plan::Args),
     Verify(verify::Args),
+    Node(node::Args),
     Playbook(playbook::Args),
     Run(run::Args),
     Inventory(inventory::Args),
@@ -82,6 +84,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Bootstrap(args) => bootstrap::run(args).await,
         Command::Plan(args) => plan::run(args).await,
         Command::Verify(args) => verify::run(args).await,
+        Command::Node(args) => node::run(args).await,
         Command::Playbook(args) => playbook::run(args).await,
         Command::Run(args) => run::run(args).await,
         Command::Inventory(args) => inventory::run(args).await,

@@ -12,6 +12,9 @@ pub struct Args {
     cluster: ClusterArgs,
     #[command(flatten)]
     output: OutputArgs,
+    /// Also what `bootstrap --prune` would drain and remove
+    #[arg(long)]
+    prune: bool,
     /// Only these hosts
     #[arg(short, long, value_name = "PATTERN")]
     limit: Option<String>,
@@ -20,7 +23,7 @@ pub struct Args {
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let cluster = ops::Cluster::open(&args.cluster.directory()?).await?;
     let shown = Shown::start(args.output.display(None, true));
-    let plan = ops::plan::run(&cluster, args.limit.as_deref(), &shown.events, shown.cancel.clone()).await;
+    let plan = ops::plan::run(&cluster, args.limit.as_deref(), args.prune, &shown.events, shown.cancel.clone()).await;
     shown.finish().await;
     let plan = plan?;
     if !args.output.json() {

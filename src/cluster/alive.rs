@@ -4,7 +4,7 @@
 use super::{ClusterError, doing};
 use ::kube::{Api, Client, api::ListParams};
 use jiff::Timestamp;
-use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::{coordination::v1::Lease, core::v1::Node};
 use std::{collections::BTreeMap, time::Duration};
 
 const NAMESPACE: &str = "kube-node-lease";
@@ -18,10 +18,23 @@ pub struct Heartbeats(BTreeMap<String, Timestamp>);
 
 /// Asks the API.
 pub async fn heartbeats(client: &Client) -> Result<Heartbeats, ClusterError> {
-    let api: Api<Lease> = Api::namespaced(client.clone(), NAMESPACE);
-    let leases = doing("list the nodes' leases", api.list(&ListParams::default()).await)?;
+    let leases: Api<Lease> = Api::namespaced(client.clone(), NAMESPACE);
+    let nodes: Api<Node> = Api::all(client.clone());
+    let params = ListParams::default();
+    let (leases, nodes) = tokio::join!(leases.list(&params), nodes.list(&params));
     let renewed = |l: Lease| Some((l.metadata.name?, l.spec?.renew_time?.0));
-    Ok(Heartbeats(leases.into_iter().filter_map(renewed).collect()))
+    // A node that has just joined says what it is before it has a lease.
+    let said = |n: Node| {
+        let ready = n.status?.conditions?.into_iter().find(|c| c.type_ == "Ready" && c.status != "Unknown")?;
+        Some((n.metadata.name?, ready.last_heartbeat_time?.0))
+    };
+    let mut all = BTreeMap::new();
+    let leases = doing("list the nodes' leases", leases)?.into_iter().filter_map(renewed);
+    for (name, at) in leases.chain(doing("list nodes", nodes)?.into_iter().filter_map(said)) {
+        let last: &mut Timestamp = all.entry(name).or_insert(at);
+        *last = at.max(*last);
+    }
+    Ok(Heartbeats(all))
 }
 
 impl Heartbeats {

@@ -152,10 +152,9 @@ pub async fn drain(
 /// What keeps a pod on the node, for people.
 fn holding(pod: &Pod, asked: &BTreeMap<PodRef, (Option<Instant>, String)>) -> String {
     if pod.metadata.deletion_timestamp.is_some() {
-        let grace = pod.metadata.deletion_grace_period_seconds.unwrap_or_default();
         return match pod.metadata.finalizers.as_deref() {
             Some([first, ..]) => format!("it is ending, and finalizer {first} keeps it"),
-            _ => format!("it is ending (it has {grace} s for that)"),
+            _ => "it is ending".to_owned(),
         };
     }
     asked.get(&reference(pod)).map_or_else(|| "it was not asked yet".to_owned(), |(_, why)| why.clone())

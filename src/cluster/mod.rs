@@ -2,6 +2,7 @@
 //! Every function is idempotent and says whether it changed something; none prints.
 
 mod alive;
+mod budgets;
 mod certificates;
 mod cordon;
 mod csr;
@@ -10,12 +11,14 @@ pub mod etcd;
 mod forget;
 mod identity;
 mod node;
+mod node_pods;
 pub mod quorum;
 mod rollout;
 mod spread;
 mod token;
 
 pub use alive::{Heartbeats, SILENT, heartbeats};
+pub use budgets::held_by_budgets;
 pub use certificates::{certificate_key, delete_uploaded};
 pub use cordon::{CLOSED_BY, Cordon, cordon, cordon_of, settle, uncordon};
 pub use csr::{NodeIdentity, approve_serving_certificates};
@@ -23,6 +26,7 @@ pub use drain::{DrainOptions, DrainPlan, Drained, PodRef, drain, plan_drain};
 pub use forget::{Machine, drop_requests, forget_node, internal_address};
 pub use identity::{Identity, ca_hash, identity};
 pub use node::{Desired, Heard, NodeChange, ensure_node, wait_node_ready};
+pub use node_pods::wait_node_pods;
 pub use rollout::wait_rollout;
 pub use spread::spread;
 pub use token::{JoinToken, create as create_token, revoke as revoke_token, revoke_described};

@@ -152,7 +152,8 @@ pub enum InfraError {
 /// A source of machines. All methods are idempotent and may be killed at any point.
 #[async_trait]
 pub trait Provider: Send + Sync {
-    /// What [`Provider::apply`] would do. Reads only. Empty: nothing.
+    /// What [`Provider::apply`] would do. Reads only. Empty: nothing. Machines that the specification no longer names are left
+    /// alone: they are drained first, which no provider does.
     async fn plan(&self, spec: &ClusterSpec) -> Result<Vec<Change>, InfraError>;
     /// Makes it so: creates what is missing, mends what differs. Returns when the machines exist and are starting;
     /// whether SSH answers is for the connection to find out.
@@ -161,6 +162,16 @@ pub trait Provider: Send + Sync {
     async fn apply_planned(&self, spec: &ClusterSpec, planned: &[Change], events: &Events) -> Result<Provision, InfraError> {
         let _ = planned;
         self.apply(spec, events).await
+    }
+    /// Makes these machines of the specification exist and run, and whatever they need around them. Other machines are neither
+    /// made nor started nor changed.
+    async fn apply_machines(&self, spec: &ClusterSpec, names: &[String], events: &Events) -> Result<Provision, InfraError>;
+    /// Deletes this very machine, in whatever state it is, and waits until it is gone; that it is gone already is fine.
+    /// The next [`Provider::apply`] makes a new one in its place, with a new host key.
+    async fn delete_machine(&self, spec: &ClusterSpec, machine: &Machine, events: &Events) -> Result<(), InfraError>;
+    /// Whether machines are made and deleted here, and not only used.
+    fn makes_machines(&self) -> bool {
+        true
     }
     /// What a person should know beside the plan, a line each: whose account it is, the region, foreign rules, the cost.
     /// Reads only.

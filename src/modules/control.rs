@@ -344,7 +344,7 @@ kube_actions! {
     ];
     /// Labels, taints, annotations and readiness of a node; `absent`: whatever is left of an earlier machine of that name.
     KUBE_NODE "kube_node" [
-        opt("name", T::Str).req(), opt("state", T::Str).choices(&["present", "absent"]), opt("address", T::Str), opt("since", T::Str),
+        opt("name", T::Str).req(), opt("state", T::Str).choices(&["present", "absent"]), opt("address", T::Str), opt("since", T::Str), opt("machine", T::Str),
         opt("labels", T::Dict), opt("taints", T::Raw), opt("annotations", T::Dict), opt("wait", T::Int)
     ];
     /// The certificates that kubeadm uploads for a joining control plane: deleted.

@@ -1,6 +1,6 @@
 //! `bootstrap`: from the specification to a verified cluster.
 
-use super::{Cluster, OpsError, host_keys::Renewal, playbooks};
+use super::{Cluster, OpsError, host_keys::Renewal, node, playbooks};
 use crate::{
     engine::{RunOptions, RunSummary},
     event::Events,
@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Options {
     /// What was shown and agreed to: nothing else is done to the machines.
     pub planned: Option<Vec<Change>>,
+    /// Machines that `cluster.yaml` no longer names are drained and removed.
+    pub prune: Option<node::Options>,
     /// End with the health report.
     pub verify: bool,
     /// Options of the playbooks.
@@ -44,7 +46,23 @@ pub async fn run(cluster: &Cluster, options: &Options, events: &Events, cancel: 
     };
     let renewal = Arc::new(Renewal::of_new_machines(cluster, &provision, events));
     let hosts = playbooks::new_hosts(cluster, &provision, &before, renewal.clone()).await?;
-    let summary = Box::pin(playbooks::run(&site, &load, hosts, &options.run, events, cancel)).await?;
+    let mut run = options.run.clone();
+    let surplus: Vec<String> = node::surplus(&cluster.spec, &provision).into_iter().map(|m| m.name.clone()).collect();
+    if !surplus.is_empty() {
+        // What is to go is not brought up to date first.
+        let without = surplus.iter().map(|name| format!(":!{name}")).collect::<String>();
+        run.limit = Some(format!("{}{without}", run.limit.as_deref().unwrap_or("all")));
+    }
+    let summary = Box::pin(playbooks::run(&site, &load, hosts, &run, events, cancel.clone())).await?;
+    let mut provision = provision;
+    match &options.prune {
+        Some(how) if summary.is_ok() && !surplus.is_empty() => {
+            Box::pin(node::prune(cluster, &provision, how, events, &cancel)).await?;
+            provision = cluster.discover().await?;
+        }
+        Some(_) => {}
+        None => surplus.iter().for_each(|name| events.warn(node::not_wanted(name))),
+    }
 
     let mut health = None;
     if options.verify && summary.is_ok() {

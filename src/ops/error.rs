@@ -40,6 +40,14 @@ pub enum OpsError {
         /// What to do instead.
         hint: String,
     },
+    /// Something that takes steps stopped before its last one.
+    #[error("{what}")]
+    Unfinished {
+        /// How far it came.
+        what: String,
+        /// What the same command will do, or what is in the way.
+        hint: String,
+    },
     /// `destroy` of a protected cluster.
     #[error("cluster {0} is protected")]
     Protected(String),
@@ -82,7 +90,7 @@ impl OpsError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Infra(InfraError::Missing { hint, .. }) | Self::Refused { hint, .. } => hint,
+            Self::Infra(InfraError::Missing { hint, .. }) | Self::Refused { hint, .. } | Self::Unfinished { hint, .. } => hint,
             Self::Infra(InfraError::Failed { hint, .. }) => return hint.clone(),
             Self::NoCluster(_) => "make it: kubewright bootstrap -i INVENTORY",
             Self::Locked { .. } => {

@@ -2,6 +2,7 @@
 
 use super::survey::Survey;
 use crate::{
+    cluster::Desired,
     connection::{Endpoint, HostKeys, Identity, PinnedKeys},
     infra::{Machine, Provision},
     inventory::{Group, Host, Inventory, Raw},
@@ -14,6 +15,7 @@ use minijinja::Value;
 use serde_json::json;
 use std::{
     collections::{BTreeMap, HashMap},
+    net::Ipv4Addr,
     sync::Arc,
     time::Duration,
 };
@@ -200,7 +202,8 @@ fn cluster_variables(spec: &ClusterSpec, provision: &Provision) -> IndexMap<Stri
     vars
 }
 
-fn host_variables(spec: &ClusterSpec, machine: &Machine) -> IndexMap<String, serde_json::Value> {
+/// What a machine's Node should have.
+pub fn desired(spec: &ClusterSpec, machine: &Machine) -> Desired {
     let pool: Option<&Pool> = std::iter::once(&spec.control_plane).chain(&spec.pools).find(|p| p.name == machine.pool);
     let mut labels: IndexMap<String, String> = pool.map(|p| p.labels.clone()).unwrap_or_default();
     labels.insert("kubewright.dev/pool".into(), machine.pool.clone());
@@ -208,6 +211,12 @@ fn host_variables(spec: &ClusterSpec, machine: &Machine) -> IndexMap<String, ser
         // kubelets may not give themselves this label; through the API it is what `kubectl get nodes` shows as ROLES.
         labels.insert(format!("node-role.kubernetes.io/{}", machine.pool), String::new());
     }
+    let taints = pool.map(|p| p.taints.clone()).unwrap_or_default();
+    Desired { labels, taints, ..Desired::default() }
+}
+
+fn host_variables(spec: &ClusterSpec, machine: &Machine) -> IndexMap<String, serde_json::Value> {
+    let Desired { labels, taints, .. } = desired(spec, machine);
     let mut vars = IndexMap::new();
     let mut set = |name: &str, value: serde_json::Value| vars.insert(name.to_owned(), value);
     set("ansible_host", json!(machine.dial_address.clone().unwrap_or_else(|| machine.private_address.to_string())));
@@ -218,22 +227,28 @@ fn host_variables(spec: &ClusterSpec, machine: &Machine) -> IndexMap<String, ser
     set("instance_type", json!(machine.instance_type));
     set("node_name", json!(node_name(spec, machine)));
     set("node_labels", json!(labels));
-    set("node_taints", json!(pool.map(|p| p.taints.clone()).unwrap_or_default()));
+    set("node_taints", json!(taints));
+    set("machine_id", json!(machine.id));
     set("provider_id", json!(machine.provider_id.clone().unwrap_or_default()));
     vars
 }
 
 /// On EC2 the private DNS name, as the AWS cloud controller needs it; elsewhere the machine's name.
 pub fn node_name(spec: &ClusterSpec, machine: &Machine) -> String {
+    node_name_at(spec, &machine.name, machine.private_address)
+}
+
+/// The same for a machine that is not there yet.
+pub fn node_name_at(spec: &ClusterSpec, name: &str, address: Ipv4Addr) -> String {
     match &spec.provider {
         Provider::Aws(aws) => {
-            let dashed = machine.private_address.to_string().replace('.', "-");
+            let dashed = address.to_string().replace('.', "-");
             if aws.region == "us-east-1" {
                 format!("ip-{dashed}.ec2.internal")
             } else {
                 format!("ip-{dashed}.{}.compute.internal", aws.region)
             }
         }
-        Provider::Lab(_) | Provider::Static(_) => machine.name.clone(),
+        Provider::Lab(_) | Provider::Static(_) => name.to_owned(),
     }
 }

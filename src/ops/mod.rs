@@ -14,6 +14,7 @@ pub mod hosts;
 pub mod kubectl;
 pub mod lease;
 mod names;
+pub mod node;
 pub mod plan;
 pub mod playbooks;
 mod provider;

@@ -1,10 +1,10 @@
 //! `plan`: what bootstrap would do. Sends no program that can write.
 
-use super::{Cluster, OpsError, playbooks};
+use super::{Cluster, OpsError, node, playbooks};
 use crate::{
     engine::RunOptions,
     event::{Event, Events, Kind, Status},
-    infra::{Change, MachineState, Provision},
+    infra::{Action, Change, Machine, MachineState, Provision},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -41,12 +41,39 @@ impl Plan {
     }
 }
 
+/// Machines that `bootstrap --prune` would drain and remove.
+pub async fn removals(cluster: &Cluster) -> Result<Vec<Change>, OpsError> {
+    let provision = cluster.provider.discover(&cluster.spec).await?;
+    Ok(removed(cluster, &provision))
+}
+
+fn removed(cluster: &Cluster, provision: &Provision) -> Vec<Change> {
+    let change = |m: &Machine| Change {
+        action: Action::Delete,
+        kind: "node".to_owned(),
+        name: m.name.clone(),
+        details: vec![format!("not in cluster.yaml: drained, then its machine is deleted ({})", m.private_address)],
+    };
+    node::surplus(&cluster.spec, provision).into_iter().map(change).collect()
+}
+
 /// Looks at the provider, then, where machines run, at hosts and cluster.
-pub async fn run(cluster: &Cluster, limit: Option<&str>, events: &Events, cancel: CancellationToken) -> Result<Plan, OpsError> {
+pub async fn run(
+    cluster: &Cluster,
+    limit: Option<&str>,
+    prune: bool,
+    events: &Events,
+    cancel: CancellationToken,
+) -> Result<Plan, OpsError> {
     let infra = cluster.provider.plan(&cluster.spec).await?;
     let about = cluster.provider.about(&cluster.spec).await?;
     let provision = cluster.provider.discover(&cluster.spec).await?;
-    let plan = Plan { infra, about, ..Plan::default() };
+    let mut plan = Plan { infra, about, ..Plan::default() };
+    if prune {
+        plan.infra.extend(removed(cluster, &provision));
+    } else {
+        plan.about.extend(node::surplus(&cluster.spec, &provision).into_iter().map(|m| format!("warning: {}", node::not_wanted(&m.name))));
+    }
     let wanted = 1 + cluster.spec.pools.iter().map(|p| p.count).sum::<u32>();
     let running = provision.machines.iter().filter(|m| m.state == MachineState::Running).count();
     if provision.machines.is_empty() || running < usize::try_from(wanted).unwrap_or(usize::MAX) {

@@ -38,6 +38,21 @@ impl Provider for Static {
         self.discover(spec).await
     }
 
+    async fn apply_machines(&self, spec: &ClusterSpec, _: &[String], _: &Events) -> Result<Provision, InfraError> {
+        self.discover(spec).await
+    }
+
+    async fn delete_machine(&self, spec: &ClusterSpec, machine: &Machine, _: &Events) -> Result<(), InfraError> {
+        Err(InfraError::Missing {
+            what: format!("{} was not made by kubewright, so it does not delete it", machine.name),
+            hint: format!("take Kubernetes off it: kubewright reset -i {} {}", spec.directory.display(), machine.name),
+        })
+    }
+
+    fn makes_machines(&self) -> bool {
+        false
+    }
+
     async fn discover(&self, spec: &ClusterSpec) -> Result<Provision, InfraError> {
         let spec::Provider::Static(hosts) = &spec.provider else { return Ok(Provision::default()) };
         let mut machines = Vec::new();

@@ -4,6 +4,7 @@ use super::{
     api::{self, Access, ApiError},
     control_planes::ControlPlanes,
     etcd,
+    node::journal,
     state::State,
 };
 use crate::{
@@ -15,14 +16,19 @@ use crate::{
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use minijinja::Value;
-use std::{sync::Arc, time::Duration};
-use tokio::sync::Mutex;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::{
+    sync::{Mutex, OnceCell},
+    time::Instant,
+};
 
 /// One cluster's API, opened when the first task needs it.
 pub struct ClusterServices {
     spec: Arc<ClusterSpec>,
     state: State,
     access: Mutex<Option<Access>>,
+    /// Operations on nodes that were under way when this run began.
+    operations: OnceCell<BTreeMap<String, journal::Entry>>,
 }
 
 /// One task that needs the API.
@@ -38,7 +44,7 @@ pub struct KubeTask<'a> {
 impl ClusterServices {
     /// Services of a cluster; dials nothing.
     pub fn new(spec: Arc<ClusterSpec>, state: State) -> Self {
-        Self { spec, state, access: Mutex::new(None) }
+        Self { spec, state, access: Mutex::new(None), operations: OnceCell::new() }
     }
 
     /// Runs one task through the first control plane that works.
@@ -54,7 +60,7 @@ impl ClusterServices {
             "token" => self.token(&access, task).await,
             "certificates" => certificates(&access, task).await,
             "etcd" => etcd_member(control_planes, task).await,
-            "node" => node(&access, task).await,
+            "node" => self.node(&access, task).await,
             "rollout" => rollout(&access, task).await,
             "spread" => spread(&access, task).await,
             "csr" => csr(&access, task).await,
@@ -74,6 +80,39 @@ impl ClusterServices {
         let access = api::access(&self.spec, &self.state, control_planes, &name, &group).await?;
         *slot = Some(access.clone());
         Ok(access)
+    }
+
+    async fn node(&self, access: &Access, task: &KubeTask<'_>) -> Result<TaskResult, cluster::ClusterError> {
+        let name = text(task, "name").unwrap_or_default();
+        let within = Duration::from_secs(number(task, "wait").unwrap_or(0));
+        let api: ::kube::Api<k8s_openapi::api::core::v1::Node> = ::kube::Api::all(access.client.clone());
+        if text(task, "state").as_deref() == Some("absent") {
+            let address = text(task, "address").and_then(|a| a.parse().ok());
+            let machine = address.map_or(cluster::Machine::Gone, cluster::Machine::At);
+            let was = cluster::forget_node(&access.client, &name, machine, task.check).await?;
+            let said = if was { format!("node {name} of an earlier machine is forgotten") } else { format!("there is no node {name}") };
+            return Ok(TaskResult { changed: was, ..TaskResult::ok(said) });
+        }
+        if task.check && matches!(api.get_opt(&name).await, Ok(None)) {
+            return Ok(TaskResult { changed: true, ..TaskResult::ok(format!("node {name} would join")) });
+        }
+        if !within.is_zero() && !task.check {
+            // Empty: kubelet was not running when we looked.
+            let heard = match text(task, "since") {
+                None => Heard::Ever,
+                Some(since) => since.parse().ok().and_then(|s| Timestamp::from_second(s).ok()).map_or(Heard::Anew, Heard::Since),
+            };
+            cluster::wait_node_ready(&access.client, &name, heard, within).await?;
+        }
+        let desired = Desired { labels: map(task, "labels"), annotations: map(task, "annotations"), taints: list(task, "taints") };
+        let change = cluster::ensure_node(&access.client, &name, &desired, task.check).await?;
+        if let (false, Some(machine)) = (task.check, text(task, "machine").filter(|m| !m.is_empty())) {
+            let open = self.operations.get_or_try_init(|| journal::read(&access.client)).await?;
+            journal::settle(&access.client, open, &name, &machine).await?;
+        }
+        let diff =
+            change.details.iter().map(|d| Diff { subject: format!("node {name}"), before: String::new(), after: d.clone() }).collect();
+        Ok(TaskResult { changed: !change.details.is_empty(), diff, ..TaskResult::ok(change.details.join(", ")) })
     }
 
     async fn token(&self, access: &Access, task: &KubeTask<'_>) -> Result<TaskResult, cluster::ClusterError> {
@@ -156,34 +195,6 @@ async fn etcd_member(control_planes: &ControlPlanes, task: &KubeTask<'_>) -> Res
     }
 }
 
-async fn node(access: &Access, task: &KubeTask<'_>) -> Result<TaskResult, cluster::ClusterError> {
-    let name = text(task, "name").unwrap_or_default();
-    let within = Duration::from_secs(number(task, "wait").unwrap_or(0));
-    let api: ::kube::Api<k8s_openapi::api::core::v1::Node> = ::kube::Api::all(access.client.clone());
-    if text(task, "state").as_deref() == Some("absent") {
-        let address = text(task, "address").and_then(|a| a.parse().ok());
-        let machine = address.map_or(cluster::Machine::Gone, cluster::Machine::At);
-        let was = cluster::forget_node(&access.client, &name, machine, task.check).await?;
-        let said = if was { format!("node {name} of an earlier machine is forgotten") } else { format!("there is no node {name}") };
-        return Ok(TaskResult { changed: was, ..TaskResult::ok(said) });
-    }
-    if task.check && matches!(api.get_opt(&name).await, Ok(None)) {
-        return Ok(TaskResult { changed: true, ..TaskResult::ok(format!("node {name} would join")) });
-    }
-    if !within.is_zero() && !task.check {
-        // Empty: kubelet was not running when we looked.
-        let heard = match text(task, "since") {
-            None => Heard::Ever,
-            Some(since) => since.parse().ok().and_then(|s| Timestamp::from_second(s).ok()).map_or(Heard::Anew, Heard::Since),
-        };
-        cluster::wait_node_ready(&access.client, &name, heard, within).await?;
-    }
-    let desired = Desired { labels: map(task, "labels"), annotations: map(task, "annotations"), taints: list(task, "taints") };
-    let change = cluster::ensure_node(&access.client, &name, &desired, task.check).await?;
-    let diff = change.details.iter().map(|d| Diff { subject: format!("node {name}"), before: String::new(), after: d.clone() }).collect();
-    Ok(TaskResult { changed: !change.details.is_empty(), diff, ..TaskResult::ok(change.details.join(", ")) })
-}
-
 async fn rollout(access: &Access, task: &KubeTask<'_>) -> Result<TaskResult, cluster::ClusterError> {
     let (kind, namespace, name) = object(task);
     if task.check {
@@ -217,7 +228,15 @@ async fn csr(access: &Access, task: &KubeTask<'_>) -> Result<TaskResult, cluster
                 .unwrap_or_default(),
         })
         .collect();
-    let approved = cluster::approve_serving_certificates(&access.client, &nodes, task.check).await?;
+    let end = Instant::now() + Duration::from_secs(number(task, "wait").unwrap_or(0));
+    let approved = loop {
+        let approved = cluster::approve_serving_certificates(&access.client, &nodes, task.check).await?;
+        // A kubelet that has just joined asks within seconds.
+        if approved > 0 || task.check || Instant::now() >= end {
+            break approved;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    };
     Ok(TaskResult { changed: approved > 0, ..TaskResult::ok(format!("{approved} approved")) })
 }
 

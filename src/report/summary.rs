@@ -18,6 +18,8 @@ const LONG: Duration = Duration::from_secs(10);
 pub struct Summary {
     /// What the run was.
     pub title: String,
+    /// Whether any step or play began. A run that was refused before has nothing to sum up.
+    pub worked: bool,
     /// Counts per host; empty when no playbook ran.
     pub hosts: IndexMap<String, Counts>,
     /// What changed: the task or step, and on which hosts.
@@ -42,7 +44,7 @@ impl Summary {
     /// The closing words.
     pub(super) fn text(&self) -> String {
         // Nothing was done to any machine (a look, a list): there is nothing to sum up.
-        if self.title.is_empty() && self.hosts.is_empty() && self.changed.is_empty() && self.failures.is_empty() {
+        if (self.title.is_empty() || !self.worked) && self.hosts.is_empty() && self.changed.is_empty() && self.failures.is_empty() {
             return String::new();
         }
         let mut out = String::from("\n");
@@ -128,7 +130,9 @@ impl Tally {
         let s = &mut self.summary;
         match &event.kind {
             Kind::RunStarted { title, .. } => s.title.clone_from(title),
+            Kind::PlayStarted { .. } => s.worked = true,
             Kind::StepStarted { id, title, host } => {
+                s.worked = true;
                 self.steps.insert(id.clone(), (title.clone(), host.clone()));
             }
             Kind::StepFinished { id, error, changed, elapsed } => {

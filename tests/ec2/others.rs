@@ -85,12 +85,15 @@ async fn host_keys_are_published_while_they_are_rotated() {
 #[tokio::test]
 async fn a_dead_machine_is_replaced_by_a_new_one() {
     let home = tempfile::tempdir().unwrap();
-    let spec = default_cluster(home.path());
+    let mut spec = default_cluster(home.path());
     let (model, _, provider) = on_model();
     let before = provider.apply(&spec, &Events::none()).await.unwrap();
-    provider.delete_machine(&spec, "worker-2", &Events::none()).await.unwrap();
+    provider.delete_machine(&spec, &before.machines[2], &Events::none()).await.unwrap();
     let whole = model.alive().len();
-    let after = provider.apply(&spec, &Events::none()).await.unwrap();
+    // For that machine alone: what else differs, or cannot be changed, is left to a bootstrap.
+    spec.pools[0].volume_gib = 99;
+    let after = provider.apply_machines(&spec, &["worker-2".to_owned()], &Events::none()).await.unwrap();
+    assert!(provider.plan(&spec).await.is_err(), "the other two cannot get a larger volume in place");
     assert_eq!(model.alive().len(), whole + 2, "an instance and its volume");
     assert_eq!(before.machines[1], after.machines[1]);
     assert_ne!(before.machines[2].id, after.machines[2].id, "the client token does not find the dead one");

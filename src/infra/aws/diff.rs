@@ -1,8 +1,11 @@
 //! What is wanted against what there is. Pure; the order of the lines below is the order in which a person reads the plan.
 
 use super::{
-    destroy, elastic_ip, instance, internet_gateway, key_pair, nat_gateway, plan::Plan, route_table, security_group, security_group_rule,
-    subnet, vpc, wanted::Wanted, world::World,
+    destroy, elastic_ip, instance, internet_gateway, key_pair, nat_gateway,
+    plan::Plan,
+    route_table, security_group, security_group_rule, subnet, vpc,
+    wanted::Wanted,
+    world::{Instance, World},
 };
 use std::collections::BTreeSet;
 
@@ -32,18 +35,16 @@ fn leftovers(world: &World, plan: &mut Plan) {
         // Made by a controller for a PVC; it is data.
         .filter(|id| !world.volumes.iter().any(|v| v.own.id == *id && (v.dynamic || v.instance.is_some())))
         .filter(|id| !world.nat_gateways.iter().any(|n| n.own.id == *id && n.state == "deleting"))
-        .filter(|id| !world.instances.iter().any(|i| i.own.id == *id && i.state == "shutting-down"))
+        .filter(|id| !world.instances.iter().any(|i| i.own.id == *id && (i.state == "shutting-down" || is_surplus(i, world))))
+        .collect();
+    // What they stand in cannot go before them.
+    let stays: BTreeSet<&str> = world.instances.iter().filter(|i| is_surplus(i, world)).map(|i| i.subnet.as_str()).collect();
+    let left: BTreeSet<&str> = left
+        .into_iter()
+        .filter(|id| !stays.contains(id))
+        .filter(|id| !world.route_tables.iter().any(|t| t.own.id == *id && t.associations.keys().any(|s| stays.contains(s.as_str()))))
         .collect();
     let vpc = world.vpc_id();
-    for instance in world.instances.iter().filter(|i| left.contains(i.own.id.as_str()) && Some(i.vpc.as_str()) == vpc) {
-        let duplicate = world.instance(&instance.own.key).is_some_and(|first| first.own.id != instance.own.id);
-        if !duplicate && instance.own.tags.get(super::tags::POOL).is_some_and(|p| p == "control-plane") {
-            let name = super::plan::label(&instance.own.key);
-            plan.refused.push(format!(
-                "instance {name}: a control plane is not taken away by a smaller count, it may be an etcd member: `kubewright node remove {name}`"
-            ));
-        }
-    }
     let mut deletions = Plan::default();
     destroy::plan(world, &left, &mut deletions);
     let before: Vec<String> = plan.ops.iter().map(|op| op.key.clone()).collect();
@@ -60,4 +61,10 @@ fn leftovers(world: &World, plan: &mut Plan) {
         }
         plan.ops.push(op);
     }
+}
+
+/// A machine that the spec no longer names, and no duplicate: it is a node, so it is drained before it goes
+/// (`bootstrap --prune`, `node remove`).
+fn is_surplus(instance: &Instance, world: &World) -> bool {
+    Some(instance.vpc.as_str()) == world.vpc_id() && world.instance(&instance.own.key).is_some_and(|first| first.own.id == instance.own.id)
 }

@@ -91,6 +91,23 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Keeps what makes or mends these machines, and what that waits for. What is refused about other machines does not matter.
+    pub fn limit(&mut self, names: &[String]) {
+        let mut kept: BTreeSet<Key> = BTreeSet::new();
+        let about =
+            |key: &str| names.iter().any(|n| key.strip_prefix("instance/").is_some_and(|k| k == n || k.starts_with(&format!("{n}/"))));
+        let mut open: Vec<&Op> = self.ops.iter().filter(|op| about(&op.key) || op.after.iter().any(|key| about(key))).collect();
+        // What deletes waits for everything else; it belongs to no machine that is made.
+        open.retain(|op| op.change.as_ref().is_none_or(|c| c.action != Action::Delete) && !op.key.starts_with("delete/"));
+        while let Some(op) = open.pop() {
+            if kept.insert(op.key.clone()) {
+                open.extend(self.ops.iter().filter(|o| op.after.contains(&o.key)));
+            }
+        }
+        self.ops.retain(|op| kept.contains(&op.key));
+        self.refused.retain(|why| !why.starts_with("instance ") || names.iter().any(|n| why.starts_with(&format!("instance {n}:"))));
+    }
+
     /// What a person sees.
     pub fn changes(&self) -> Vec<Change> {
         self.ops.iter().filter_map(|op| op.change.clone()).collect()

@@ -104,7 +104,7 @@ impl Aws {
     /// Account, plan, notes and cost at once. Reads only.
     pub async fn survey(&self, spec: &ClusterSpec) -> Result<Survey, InfraError> {
         let nothing = BTreeSet::new();
-        let (identity, (_, wanted, plan)) = futures::try_join!(self.identity(), self.compare(spec, &nothing))?;
+        let (identity, (_, wanted, plan)) = futures::try_join!(self.identity(), self.compare(spec, &nothing, None))?;
         let region = self.api.region.clone();
         Ok(Survey { identity, changes: plan.changes(), notes: plan.notes, cost: cost::cost(&wanted, &region), region })
     }
@@ -133,19 +133,6 @@ impl Aws {
         Ok(clusters)
     }
 
-    /// Terminates one machine, so that the next [`Provider::apply`] makes it anew. The node must be out of the cluster.
-    pub async fn delete_machine(&self, spec: &ClusterSpec, name: &str, events: &Events) -> Result<(), InfraError> {
-        let world = self.world(spec).await?;
-        let key = format!("instance/{name}");
-        let ids: BTreeSet<&str> = world.instances.iter().filter(|i| i.own.key == key).map(|i| i.own.id.as_str()).collect();
-        let mut plan = Plan::default();
-        destroy::plan(&world, &ids, &mut plan);
-        match run::run(&self.api, &plan, events).await.faults.into_iter().next() {
-            Some((what, fault)) => Err(fault.into_infra(&what)),
-            None => Ok(()),
-        }
-    }
-
     async fn world(&self, spec: &ClusterSpec) -> Result<World, InfraError> {
         read::world(&self.api, &spec.name, &settings(spec)?.existing).await.map_err(|f| f.into_infra("reading the account"))
     }
@@ -169,7 +156,13 @@ impl Aws {
         }
     }
 
-    async fn compare(&self, spec: &ClusterSpec, made: &BTreeSet<String>) -> Result<(World, Wanted, Plan), InfraError> {
+    /// `only`: the machines that it is about; the others, and what is wrong with them, are left out.
+    async fn compare(
+        &self,
+        spec: &ClusterSpec,
+        made: &BTreeSet<String>,
+        only: Option<&[String]>,
+    ) -> Result<(World, Wanted, Plan), InfraError> {
         let settings = settings(spec)?;
         let (world, facts, operator, key) = futures::try_join!(
             self.world_with(spec, made),
@@ -178,7 +171,10 @@ impl Aws {
             operator_key::public_keys(spec),
         )?;
         let wanted = Wanted::new(spec, settings, &facts, key, &operator)?;
-        let plan = diff::diff(&wanted, &world);
+        let mut plan = diff::diff(&wanted, &world);
+        if let Some(names) = only {
+            plan.limit(names);
+        }
         if plan.refused.is_empty() {
             return Ok((world, wanted, plan));
         }
@@ -200,11 +196,17 @@ impl Aws {
         facts::read(&self.api, settings, &types).await
     }
 
-    async fn converge(&self, spec: &ClusterSpec, planned: Option<&[Change]>, events: &Events) -> Result<Provision, InfraError> {
+    async fn converge(
+        &self,
+        spec: &ClusterSpec,
+        planned: Option<&[Change]>,
+        only: Option<&[String]>,
+        events: &Events,
+    ) -> Result<Provision, InfraError> {
         let mut made = BTreeSet::new();
         let mut last: Option<(String, Fault)> = None;
         for round in 0..ROUNDS {
-            let (world, wanted, mut plan) = self.compare(spec, &made).await?;
+            let (world, wanted, mut plan) = self.compare(spec, &made, only).await?;
             if plan.ops.is_empty() {
                 return Ok(machines::provision(&world, spec));
             }
@@ -345,15 +347,30 @@ fn settings(spec: &ClusterSpec) -> Result<&AwsSettings, InfraError> {
 #[async_trait]
 impl Provider for Aws {
     async fn plan(&self, spec: &ClusterSpec) -> Result<Vec<Change>, InfraError> {
-        Ok(self.compare(spec, &BTreeSet::new()).await?.2.changes())
+        Ok(self.compare(spec, &BTreeSet::new(), None).await?.2.changes())
     }
 
     async fn apply(&self, spec: &ClusterSpec, events: &Events) -> Result<Provision, InfraError> {
-        self.converge(spec, None, events).await
+        self.converge(spec, None, None, events).await
     }
 
     async fn apply_planned(&self, spec: &ClusterSpec, planned: &[Change], events: &Events) -> Result<Provision, InfraError> {
-        self.converge(spec, Some(planned), events).await
+        self.converge(spec, Some(planned), None, events).await
+    }
+
+    async fn apply_machines(&self, spec: &ClusterSpec, names: &[String], events: &Events) -> Result<Provision, InfraError> {
+        self.converge(spec, None, Some(names), events).await
+    }
+
+    async fn delete_machine(&self, spec: &ClusterSpec, machine: &Machine, events: &Events) -> Result<(), InfraError> {
+        let world = self.world(spec).await?;
+        let ids: BTreeSet<&str> = world.instances.iter().map(|i| i.own.id.as_str()).filter(|id| *id == machine.id).collect();
+        let mut plan = Plan::default();
+        destroy::plan(&world, &ids, &mut plan);
+        match run::run(&self.api, &plan, events).await.faults.into_iter().next() {
+            Some((what, fault)) => Err(fault.into_infra(&what)),
+            None => Ok(()),
+        }
     }
 
     async fn about(&self, spec: &ClusterSpec) -> Result<Vec<String>, InfraError> {

@@ -8,10 +8,7 @@ use super::{
 };
 use crate::{
     event::Events,
-    infra::{
-        InfraError,
-        rules::{Group, Rule},
-    },
+    infra::{InfraError, rules::Group},
     spec::{ClusterSpec, LabSettings},
 };
 use bollard::{
@@ -84,7 +81,7 @@ pub(super) enum Difference {
 pub(super) async fn difference(
     engine: &Engine,
     spec: &ClusterSpec,
-    rules: &[Rule],
+    firewall: &nft::Firewall,
     control_planes: &[(String, Ipv4Addr)],
 ) -> Result<Option<Difference>, InfraError> {
     let found = find(engine, &spec.name).await?;
@@ -103,7 +100,7 @@ pub(super) async fn difference(
     }
     let read = engine.exec(id, &["cat", &format!("/{CONFIG}")]).await?;
     let loaded = machine::loaded_rules(engine, id).await?;
-    let same = read.stdout == config(control_planes) && nft::drift(&nft::listing(spec, rules, Group::Balancer), &loaded).is_empty();
+    let same = read.stdout == config(control_planes) && nft::drift(&nft::listing(firewall, Group::Balancer), &loaded).is_empty();
     Ok((!same).then_some(Difference::Configuration))
 }
 
@@ -113,17 +110,17 @@ pub(super) async fn ensure(
     spec: &ClusterSpec,
     settings: &LabSettings,
     cache: &Path,
-    rules: &[Rule],
+    firewall: &nft::Firewall,
     control_planes: &[(String, Ipv4Addr)],
     events: &Events,
 ) -> Result<(), InfraError> {
-    let Some(difference) = difference(engine, spec, rules, control_planes).await? else { return Ok(()) };
+    let Some(difference) = difference(engine, spec, firewall, control_planes).await? else { return Ok(()) };
     let name = format!("{}-balancer", network::name(&spec.name));
     let found = find(engine, &spec.name).await?.and_then(|f| f.id);
     let archive = || {
         Archive::new()
             .file(CONFIG, 0o644, &config(control_planes))
-            .file(machine::RULES, 0o600, &nft::file(&nft::listing(spec, rules, Group::Balancer)))
+            .file(machine::RULES, 0o600, &nft::file(&nft::listing(firewall, Group::Balancer)))
             .finish()
     };
     let id = "lab/balancer";

@@ -8,10 +8,7 @@ use super::{
     labels, network, nft,
 };
 use crate::{
-    infra::{
-        InfraError, Machine, MachineState, operator_key,
-        rules::{Group, Rule},
-    },
+    infra::{InfraError, Machine, MachineState, operator_key, rules::Group},
     spec::{ClusterSpec, InstanceShape, NodeSpec, instance_shape},
 };
 use bollard::{
@@ -58,7 +55,7 @@ pub(super) struct Recipe<'a> {
     pub(super) spec: &'a ClusterSpec,
     pub(super) image: String,
     pub(super) host: Host,
-    pub(super) rules: &'a [Rule],
+    pub(super) firewall: &'a nft::Firewall,
     pub(super) keys: Vec<String>,
     pub(super) resolvers: Vec<Ipv4Addr>,
     pub(super) resolved: bool,
@@ -176,7 +173,7 @@ pub(super) async fn create_with(engine: &Engine, recipe: &Recipe<'_>, node: &Nod
                 .files
                 .file("etc/kubewright-lab/user-data", 0o644, &user_data(recipe, node, address))
                 .file("etc/kubewright-lab/meminfo", 0o444, &meminfo(shape))
-                .file(RULES, 0o600, &nft::file(&nft::listing(spec, recipe.rules, group)));
+                .file(RULES, 0o600, &nft::file(&nft::listing(recipe.firewall, group)));
             // A machine without its host key must not be found by the next run.
             if let Err(e) = engine.upload(&made.id, archive.finish()).await {
                 let _ = engine.remove(&made.id, &name).await;

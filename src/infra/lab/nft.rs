@@ -2,22 +2,57 @@
 //! that what is loaded can be compared with what is wanted line by line.
 
 use crate::{
-    infra::rules::{Group, Protocol, Rule, Source},
+    infra::{
+        Machine,
+        rules::{Group, Protocol, Rule, Source},
+    },
     spec::ClusterSpec,
 };
-use std::{fmt::Write, net::Ipv4Addr};
+use std::{collections::BTreeSet, fmt::Write, net::Ipv4Addr};
 
 /// The table.
 pub const TABLE: &str = "inet kubewright_sg";
 
+/// The rules, and who is in which group: on EC2 that is a machine's own property, here rules name addresses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Firewall {
+    /// The cluster's rules.
+    pub rules: Vec<Rule>,
+    control_planes: BTreeSet<Ipv4Addr>,
+    workers: BTreeSet<Ipv4Addr>,
+    balancers: BTreeSet<Ipv4Addr>,
+}
+
+impl Firewall {
+    /// The machines that are wanted, and those that exist: one that the specification no longer names belongs to its group
+    /// until it is gone.
+    pub fn new<'a>(spec: &ClusterSpec, rules: Vec<Rule>, existing: impl IntoIterator<Item = &'a Machine>) -> Self {
+        let mut all = Self { rules, balancers: spec.balancers().into_iter().collect(), ..Self::default() };
+        let wanted = spec.nodes().into_iter().filter_map(|n| Some((n.control_plane, n.address?))).collect::<Vec<_>>();
+        let existing = existing.into_iter().map(|m| (m.pool == ClusterSpec::CONTROL_PLANE, m.private_address));
+        for (control_plane, address) in wanted.into_iter().chain(existing) {
+            if control_plane { &mut all.control_planes } else { &mut all.workers }.insert(address);
+        }
+        all
+    }
+
+    fn members(&self, group: Group) -> &BTreeSet<Ipv4Addr> {
+        match group {
+            Group::ControlPlane => &self.control_planes,
+            Group::Worker => &self.workers,
+            Group::Balancer => &self.balancers,
+        }
+    }
+}
+
 /// The table as `nft` prints it. The hook is prerouting at -150: after connection tracking (-200), before destination NAT
 /// (-100), so NodePorts are still seen as such. Only what comes in by the NIC is judged: pods' traffic is inside VXLAN there.
-pub fn listing(spec: &ClusterSpec, rules: &[Rule], group: Group) -> String {
+pub fn listing(firewall: &Firewall, group: Group) -> String {
     let mut text = format!("table {TABLE} {{\n\tchain prerouting {{\n");
     text.push_str("\t\ttype filter hook prerouting priority mangle; policy accept;\n");
     text.push_str("\t\tiifname \"eth0\" jump ingress\n\t}\n\n\tchain ingress {\n\t\tct state established accept\n");
-    for rule in rules.iter().filter(|r| r.group == group) {
-        let Some(source) = source(spec, rule.source) else { continue };
+    for rule in firewall.rules.iter().filter(|r| r.group == group) {
+        let Some(source) = source(firewall, rule.source) else { continue };
         // A String takes everything.
         let _ = writeln!(text, "\t\t{source}{} accept comment \"{}\"", traffic(rule), rule.name);
     }
@@ -77,25 +112,18 @@ fn name(line: &str) -> String {
 }
 
 /// `None`: the group has no members, so nobody may.
-fn source(spec: &ClusterSpec, source: Source) -> Option<String> {
+fn source(firewall: &Firewall, source: Source) -> Option<String> {
     match source {
         Source::Cidr(net) if net.prefix_len() == 0 => Some(String::new()),
         Source::Cidr(net) if net.prefix_len() == 32 => Some(format!("ip saddr {} ", net.addr())),
         Source::Cidr(net) => Some(format!("ip saddr {} ", net.trunc())),
         Source::Group(group) => {
-            let machines =
-                |control_plane: bool| spec.nodes().iter().filter(|n| n.control_plane == control_plane).filter_map(|n| n.address).collect();
-            let mut members: Vec<Ipv4Addr> = match group {
-                Group::ControlPlane => machines(true),
-                Group::Worker => machines(false),
-                Group::Balancer => spec.balancers(),
-            };
-            members.sort_unstable();
-            let list = members.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            match members.len() {
+            let list = firewall.members(group);
+            let text = list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            match list.len() {
                 0 => None,
-                1 => Some(format!("ip saddr {list} ")),
-                _ => Some(format!("ip saddr {{ {list} }} ")),
+                1 => Some(format!("ip saddr {text} ")),
+                _ => Some(format!("ip saddr {{ {text} }} ")),
             }
         }
     }
@@ -124,7 +152,7 @@ mod tests {
 
     fn worker() -> String {
         let spec = crate::spec::load_str("cluster.yaml", "cluster: t\nprovider: lab\n", std::path::Path::new(".")).unwrap();
-        listing(&spec, &rules(&spec, &["10.0.0.1/32".parse().unwrap()]), Group::Worker)
+        listing(&Firewall::new(&spec, rules(&spec, &["10.0.0.1/32".parse().unwrap()]), []), Group::Worker)
     }
 
     #[test]

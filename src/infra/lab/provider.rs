@@ -39,19 +39,16 @@ struct World {
     machines: Vec<(Machine, String)>,
 }
 
+impl World {
+    fn firewall(&self, spec: &ClusterSpec) -> nft::Firewall {
+        nft::Firewall::new(spec, wanted_rules(spec), self.machines.iter().map(|(m, _)| m))
+    }
+}
+
 impl Lab {
     /// A lab on the engine that the settings name. Nothing is sent yet.
     pub fn new(settings: &LabSettings) -> Result<Self, InfraError> {
         Ok(Self { engine: Engine::new(settings)?, settings: settings.clone() })
-    }
-
-    /// Deletes one machine, as a terminated instance would be; the next [`Provider::apply`] makes a new one with a new host
-    /// key. Returns whether it was there.
-    pub async fn delete_machine(&self, spec: &ClusterSpec, node: &str) -> Result<bool, InfraError> {
-        let world = self.look(spec).await?;
-        let Some((machine, _)) = world.machines.iter().find(|(m, _)| m.name == node) else { return Ok(false) };
-        self.engine.remove(&machine.id, node).await?;
-        Ok(true)
     }
 
     async fn look(&self, spec: &ClusterSpec) -> Result<World, InfraError> {
@@ -96,6 +93,57 @@ impl Lab {
         })
     }
 
+    /// Makes all machines exist and run, or only those of these names, and what is around them.
+    async fn ensure(&self, spec: &ClusterSpec, only: Option<&[String]>, events: &Events) -> Result<Provision, InfraError> {
+        host::raise_inotify()?;
+        let host = host::look(&self.engine).await?;
+        let cache = cache::directory()?;
+        let world = self.look(spec).await?;
+        let firewall = world.firewall(spec);
+        if !world.network {
+            let title = format!("network {}", spec.network.vpc);
+            events.step("lab/network", &title, None, network::ensure(&self.engine, spec)).await?;
+        }
+        let keys = operator_key::ensure(spec).await?;
+        let wanted = Wanted::new(spec, &cache)?;
+        let mut nodes = spec.nodes();
+        nodes.retain(|node| only.is_none_or(|names| names.contains(&node.name)));
+        // Both sides need the image, neither waits for the other: a cold build of packages takes minutes.
+        let image = tokio::sync::OnceCell::new();
+        let image = || image.get_or_try_init(|| image::node(&self.engine, &self.settings, &cache, events));
+        let boot = async {
+            let recipe = Recipe {
+                spec,
+                image: image().await?.clone(),
+                host,
+                firewall: &firewall,
+                keys,
+                resolvers: host::resolvers(),
+                resolved: self.settings.resolved,
+                first_boot: FirstBoot::from_env(),
+            };
+            try_join_all(nodes.iter().map(|node| self.ensure_machine(&recipe, node, &world, events))).await
+        };
+        let serve = self.ensure_mirror(spec, &wanted, async || image().await.cloned(), events);
+        let balance = async {
+            // Its image has the same base, which is made once.
+            if balancer::address(spec).is_some() {
+                image().await?;
+            }
+            let control_planes = control_planes(spec, &world);
+            balancer::ensure(&self.engine, spec, &self.settings, &cache, &firewall, &control_planes, events).await
+        };
+        // Joined, not raced: a build that fails leaves whole machines behind, not half-made ones.
+        let (booted, served, balanced): (Result<_, InfraError>, Result<(), InfraError>, Result<(), InfraError>) =
+            futures::join!(boot, serve, balance);
+        booted?;
+        served?;
+        balanced?;
+        // Those that start now load their rules themselves, before anything else.
+        self.mend_rules(spec, &world, events).await?;
+        self.discover(spec).await
+    }
+
     /// Makes one machine exist and run.
     async fn ensure_machine(&self, recipe: &Recipe<'_>, node: &NodeSpec<'_>, world: &World, events: &Events) -> Result<(), InfraError> {
         let id = format!("lab/machine/{}", node.name);
@@ -131,11 +179,23 @@ impl Lab {
         events.step("lab/mirror", "mirror", None, mirror::ensure(&self.engine, spec, &image, wanted, serves)).await
     }
 
+    /// Brings the rules of these running machines to what is wanted: who is in a group changes when machines come and go.
+    async fn mend_rules(&self, spec: &ClusterSpec, world: &World, events: &Events) -> Result<(), InfraError> {
+        let running: Vec<Machine> = world.machines.iter().map(|(m, _)| m.clone()).collect();
+        for (machine, wanted, drift) in self.rule_drift(&world.firewall(spec), &running).await {
+            let id = format!("lab/rules/{}", machine.name);
+            let names: Vec<&str> = drift.iter().map(|(name, _)| name.as_str()).collect();
+            let title = format!("security group rules: {}", names.join(", "));
+            events.step(&id, &title, Some(&machine.name), machine::load_rules(&self.engine, &machine.id, &wanted)).await?;
+        }
+        Ok(())
+    }
+
     /// Drift of each running machine's rules, by machine.
-    async fn rule_drift(&self, spec: &ClusterSpec, rules: &[Rule], machines: &[Machine]) -> Vec<(Machine, String, Vec<(String, Drift)>)> {
+    async fn rule_drift(&self, firewall: &nft::Firewall, machines: &[Machine]) -> Vec<(Machine, String, Vec<(String, Drift)>)> {
         let running = machines.iter().filter(|m| m.state == MachineState::Running);
         let checks = running.map(|machine| async move {
-            let wanted = nft::listing(spec, rules, group(&machine.pool));
+            let wanted = nft::listing(firewall, group(&machine.pool));
             // A machine that stops meanwhile has no rules to mend.
             let found = machine::loaded_rules(&self.engine, &machine.id).await.ok()?;
             Some((machine.clone(), wanted.clone(), nft::drift(&wanted, &found)))
@@ -187,7 +247,7 @@ fn change(action: Action, kind: &str, name: &str, details: Vec<String>) -> Chang
 impl Provider for Lab {
     async fn plan(&self, spec: &ClusterSpec) -> Result<Vec<Change>, InfraError> {
         let world = self.look(spec).await?;
-        let rules = wanted_rules(spec);
+        let firewall = world.firewall(spec);
         let mut changes = Vec::new();
         if !world.network {
             network::check_free(&self.engine, spec).await?;
@@ -208,7 +268,7 @@ impl Provider for Lab {
             }
             changes.push(change(action, "mirror", "mirror", details));
         }
-        if let Some(difference) = balancer::difference(&self.engine, spec, &rules, &control_planes(spec, &world)).await? {
+        if let Some(difference) = balancer::difference(&self.engine, spec, &firewall, &control_planes(spec, &world)).await? {
             let (action, detail) = match difference {
                 Difference::Missing => {
                     (Action::Create, format!("address: {}", spec.balancers().iter().map(ToString::to_string).collect::<String>()))
@@ -237,18 +297,15 @@ impl Provider for Lab {
                 }
             }
         }
-        for (machine, _) in surplus(spec, &world) {
-            changes.push(change(Action::Delete, "instance", &machine.name, vec![format!("address: {}", machine.private_address)]));
-        }
         let machines: Vec<Machine> = world.machines.iter().map(|(m, _)| m.clone()).collect();
-        for (machine, _, drift) in self.rule_drift(spec, &rules, &machines).await {
+        for (machine, _, drift) in self.rule_drift(&firewall, &machines).await {
             for (name, kind) in drift {
                 let (action, detail) = match kind {
                     Drift::Missing => (Action::Create, "missing in the instance"),
                     Drift::Changed => (Action::Update, "differs in the instance"),
                     Drift::Foreign => (Action::Delete, "not in the specification"),
                 };
-                let rule = rules.iter().find(|r| r.group == group(&machine.pool) && r.name == name);
+                let rule = firewall.rules.iter().find(|r| r.group == group(&machine.pool) && r.name == name);
                 let mut details = vec![detail.to_owned()];
                 details.extend(rule.map(Rule::summary));
                 changes.push(change(
@@ -263,63 +320,17 @@ impl Provider for Lab {
     }
 
     async fn apply(&self, spec: &ClusterSpec, events: &Events) -> Result<Provision, InfraError> {
-        host::raise_inotify()?;
-        let host = host::look(&self.engine).await?;
-        let cache = cache::directory()?;
-        let world = self.look(spec).await?;
-        let rules = wanted_rules(spec);
-        if !world.network {
-            let title = format!("network {}", spec.network.vpc);
-            events.step("lab/network", &title, None, network::ensure(&self.engine, spec)).await?;
-        }
-        let keys = operator_key::ensure(spec).await?;
-        let wanted = Wanted::new(spec, &cache)?;
-        for (machine, _) in surplus(spec, &world) {
-            let id = format!("lab/machine/{}", machine.name);
-            events.step(&id, "delete instance", Some(&machine.name), self.engine.remove(&machine.id, &machine.name)).await?;
-        }
-        let nodes = spec.nodes();
-        // Both sides need the image, neither waits for the other: a cold build of packages takes minutes.
-        let image = tokio::sync::OnceCell::new();
-        let image = || image.get_or_try_init(|| image::node(&self.engine, &self.settings, &cache, events));
-        let boot = async {
-            let recipe = Recipe {
-                spec,
-                image: image().await?.clone(),
-                host,
-                rules: &rules,
-                keys,
-                resolvers: host::resolvers(),
-                resolved: self.settings.resolved,
-                first_boot: FirstBoot::from_env(),
-            };
-            try_join_all(nodes.iter().map(|node| self.ensure_machine(&recipe, node, &world, events))).await
-        };
-        let serve = self.ensure_mirror(spec, &wanted, async || image().await.cloned(), events);
-        let balance = async {
-            // Its image has the same base, which is made once.
-            if balancer::address(spec).is_some() {
-                image().await?;
-            }
-            let control_planes = control_planes(spec, &world);
-            balancer::ensure(&self.engine, spec, &self.settings, &cache, &rules, &control_planes, events).await
-        };
-        // Joined, not raced: a build that fails leaves whole machines behind, not half-made ones.
-        let (booted, served, balanced): (Result<_, InfraError>, Result<(), InfraError>, Result<(), InfraError>) =
-            futures::join!(boot, serve, balance);
-        booted?;
-        served?;
-        balanced?;
-        // Those that start now load their rules themselves, before anything else.
-        let running: Vec<Machine> =
-            world.machines.iter().map(|(m, _)| m.clone()).filter(|m| nodes.iter().any(|n| n.name == m.name)).collect();
-        for (machine, wanted, drift) in self.rule_drift(spec, &rules, &running).await {
-            let id = format!("lab/rules/{}", machine.name);
-            let names: Vec<&str> = drift.iter().map(|(name, _)| name.as_str()).collect();
-            let title = format!("security group rules: {}", names.join(", "));
-            events.step(&id, &title, Some(&machine.name), machine::load_rules(&self.engine, &machine.id, &wanted)).await?;
-        }
-        self.discover(spec).await
+        self.ensure(spec, None, events).await
+    }
+
+    async fn apply_machines(&self, spec: &ClusterSpec, names: &[String], events: &Events) -> Result<Provision, InfraError> {
+        self.ensure(spec, Some(names), events).await
+    }
+
+    async fn delete_machine(&self, spec: &ClusterSpec, machine: &Machine, events: &Events) -> Result<(), InfraError> {
+        let id = format!("lab/machine/{}", machine.name);
+        events.change(&id, "delete instance", Some(&machine.name), self.engine.remove(&machine.id, &machine.name)).await?;
+        self.mend_rules(spec, &self.look(spec).await?, events).await
     }
 
     fn lock(&self, spec: &ClusterSpec) -> Option<Box<dyn LockStore>> {
@@ -365,12 +376,6 @@ impl Provider for Lab {
         }
         Ok(changes)
     }
-}
-
-/// Machines of the cluster that the specification no longer names.
-fn surplus<'a>(spec: &ClusterSpec, world: &'a World) -> Vec<&'a (Machine, String)> {
-    let nodes = spec.nodes();
-    world.machines.iter().filter(|(m, _)| !nodes.iter().any(|n| n.name == m.name)).collect()
 }
 
 fn replace_details(machine: &Machine, node: &NodeSpec<'_>, user: &str) -> Vec<String> {
