@@ -149,6 +149,12 @@ impl Provider for Cloud {
     async fn apply(&self, _: &ClusterSpec, _: &Events) -> Result<Provision, InfraError> {
         unreachable!("a rotation makes nothing")
     }
+    async fn apply_machines(&self, _: &ClusterSpec, _: &[String], _: &Events) -> Result<Provision, InfraError> {
+        unreachable!("a rotation makes nothing")
+    }
+    async fn delete_machine(&self, _: &ClusterSpec, _: &Machine, _: &Events) -> Result<(), InfraError> {
+        unreachable!("a rotation deletes nothing")
+    }
     async fn discover(&self, _: &ClusterSpec) -> Result<Provision, InfraError> {
         unreachable!("a rotation looks for nothing")
     }
