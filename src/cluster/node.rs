@@ -121,7 +121,12 @@ fn not_ready(node: &Node, heard: Heard, first: &mut Option<Timestamp>) -> Option
         Heard::Since(started) => said >= started,
         Heard::Anew => said > seen,
     };
-    (!counts).then(|| format!("its last word is of {said}, from before its kubelet was started"))
+    if !counts {
+        return Some(format!("its last word is of {said}, from before its kubelet was started"));
+    }
+    // The node controller lifts it some seconds later; until then no pod is placed there.
+    let mut taints = node.spec.iter().flat_map(|s| s.taints.iter().flatten());
+    taints.any(|t| t.key == "node.kubernetes.io/not-ready").then(|| "the node controller has not lifted its taint not-ready".to_owned())
 }
 
 fn parse_taint(text: &str) -> Result<Taint, ClusterError> {

@@ -1,7 +1,10 @@
 //! Waiting for Deployments and DaemonSets, with the reason while they are not there.
 
 use super::{ClusterError, Wait, doing};
-use ::kube::{Api, Client, api::ListParams};
+use ::kube::{
+    Api, Client,
+    api::{DeleteParams, ListParams, Preconditions},
+};
 use k8s_openapi::api::{
     apps::v1::{DaemonSet, Deployment},
     core::v1::Pod,
@@ -21,6 +24,26 @@ pub async fn wait_rollout(client: &Client, kind: &str, namespace: &str, name: &s
         };
         wait.not_yet(reason).await?;
     }
+}
+
+/// Deletes pods by UID: another pod of the same name is never meant. Returns the names of those that were (or, in a dry run,
+/// would be) deleted.
+pub async fn delete_pods(client: &Client, namespace: &str, uids: &[String], dry_run: bool) -> Result<Vec<String>, ClusterError> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let mut deleted = Vec::new();
+    for pod in doing(format!("list pods of {namespace}"), pods.list(&ListParams::default()).await)? {
+        let (Some(name), Some(uid)) = (pod.metadata.name, pod.metadata.uid.filter(|uid| uids.contains(uid))) else { continue };
+        if !dry_run {
+            let precondition = Preconditions { uid: Some(uid), ..Preconditions::default() };
+            let params = DeleteParams { preconditions: Some(precondition), ..DeleteParams::default() };
+            match pods.delete(&name, &params).await {
+                Err(::kube::Error::Api(status)) if matches!(status.code, 404 | 409) => continue,
+                other => doing(format!("delete pod {namespace}/{name}"), other).map(drop)?,
+            }
+        }
+        deleted.push(name);
+    }
+    Ok(deleted)
 }
 
 /// Replicas wanted, and those that are updated and available.

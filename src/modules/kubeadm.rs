@@ -86,6 +86,26 @@ pub static KUBEADM_JOINED: ModuleDef = ModuleDef {
     },
 };
 
+/// Pods on this machine with a container of this name whose hosts file knows `host` at none of the addresses: kubelet copies
+/// the machine's file when it starts a pod with its network, and never again. `stale`: their UIDs. Only looks.
+pub static POD_HOSTS: ModuleDef = ModuleDef {
+    names: &["pod_hosts"],
+    options: &[opt("container", T::Str).req(), opt("host", T::Str).req(), opt("addresses", T::List).req()],
+    free_form: false,
+    facts: &[],
+    compile: |args, _| {
+        let o = Opts::read(&POD_HOSTS, args)?;
+        let script = Script::new().set("kw_container", &o.text_or("container", "")).set("kw_host", &o.text_or("host", ""));
+        Ok(script.args(&o.list("addresses")).look(
+            "kw_pod_hosts_check \"$@\"",
+            outcome::with(|result, said, _| {
+                let stale: Vec<&str> = said.get("stale").split_whitespace().collect();
+                result.fields.insert("stale".into(), stale.into_iter().map(minijinja::Value::from).collect());
+            }),
+        ))
+    },
+};
+
 /// Takes a machine out of its cluster: kubeadm's reset, and the links and files of the network that we installed.
 pub static KUBEADM_RESET: ModuleDef = ModuleDef {
     names: &["kubeadm_reset"],
@@ -137,7 +157,7 @@ fn ca_hash(pem: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::modules::testing::{Root, converges, fails, step};
+    use crate::modules::testing::{Root, SHELLS, converges, fails, step};
 
     const CONFIG: &str = r#"{"config":"apiVersion: kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\n","ignore_preflight_errors":["Mem"]}"#;
 
@@ -242,7 +262,7 @@ reset) : ;; esac"#,
         };
         fails(&KUBEADM_INIT, CONFIG, waiting("3\n", "exec /bin/sleep 30"), "containerd.sock: connect: connection refused");
         // kubeadm itself came to an end meanwhile: all is well.
-        for shell in crate::modules::testing::SHELLS {
+        for shell in SHELLS {
             let root = Root::new(shell);
             waiting("1\n", "exec /bin/sleep 0.5")(&root);
             assert!(!root.result(&step(&KUBEADM_INIT, CONFIG), false).1.failed, "{shell:?}");
@@ -294,7 +314,7 @@ reset) : ;; esac"#,
             (vec!["kubelet.conf", "pki/ca.crt", "kubewright-join.started"], false),
             (vec!["pki/ca.crt"], false),
         ] {
-            let root = Root::new(crate::modules::testing::SHELLS[0]);
+            let root = Root::new(SHELLS[0]);
             let key = rcgen::KeyPair::generate().unwrap();
             let ca = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap().pem();
             for f in &files {
@@ -336,7 +356,7 @@ reset) : ;; esac"#,
             }
             root.write("var/lib/etcd/member/wal", "data");
         };
-        let root = Root::new(crate::modules::testing::SHELLS[0]);
+        let root = Root::new(SHELLS[0]);
         prepare(&root);
         assert!(!root.result(&step(&KUBEADM_JOIN, CONTROL_PLANE), false).1.changed, "it is a finished one");
         let forced = CONTROL_PLANE.replace("true}", "true,\"force\":true}");
@@ -361,7 +381,7 @@ reset) : ;; esac"#,
             host(root);
             root.stub("kubeadm", r#"echo "$*" >"$R/calls"; echo "error: failed with $(sed -n 's/certificateKey: //p' "$6")"; exit 1"#);
         };
-        let root = Root::new(crate::modules::testing::SHELLS[0]);
+        let root = Root::new(SHELLS[0]);
         prepare(&root);
         let (_, result) = root.result(&step(&KUBEADM_UPLOAD_CERTS, &args), false);
         let said = format!("{result:?}");
@@ -378,6 +398,24 @@ reset) : ;; esac"#,
             root.write("etc/cni/net.d/99-other.conflist", "x");
         };
         converges(&KUBEADM_RESET, "{}", prepare, |root| assert!(root.path("etc/cni/net.d/99-other.conflist").exists()));
+    }
+
+    #[test]
+    fn pods_that_know_the_api_elsewhere_are_named() {
+        let root = Root::new(SHELLS[0]);
+        for (uid, container, hosts) in [
+            ("u-old", "kube-proxy", "127.0.0.1 localhost\n10.0.0.10\tapi.x.internal\n"),
+            ("u-new", "kube-proxy", "10.0.0.6 api.x.internal\n"),
+            ("u-both", "kube-proxy", "10.0.0.6 api.x.internal\n10.0.0.10 api.x.internal\n"),
+            ("u-none", "kube-proxy", "127.0.0.1 localhost\n"),
+            ("u-other", "flanneld", "10.0.0.10 api.x.internal\n"),
+        ] {
+            root.write(&format!("var/lib/kubelet/pods/{uid}/etc-hosts"), hosts);
+            root.write(&format!("var/lib/kubelet/pods/{uid}/containers/{container}/0123"), "");
+        }
+        let args = r#"{"container":"kube-proxy","host":"api.x.internal","addresses":["10.0.0.6","10.0.0.20"]}"#;
+        let (_, result) = root.result(&step(&POD_HOSTS, args), false);
+        assert_eq!(result.fields["stale"].to_string(), "['u-both', 'u-none', 'u-old']", "{result:?}");
     }
 
     #[test]

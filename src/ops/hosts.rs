@@ -169,6 +169,7 @@ fn cluster_variables(spec: &ClusterSpec, provision: &Provision) -> IndexMap<Stri
     set("vpc_cidr", json!(spec.network.vpc));
     set("vxlan_port", json!(spec.network.vxlan_port));
     set("api_endpoint", json!(endpoint));
+    set("api_balancers", json!(provision.api_balancer));
     set("api_sans", json!(sans));
     set("token_ttl", json!(format!("{}s", token_ttl.as_secs())));
     set("package_repository", json!(repository.unwrap_or(&official)));

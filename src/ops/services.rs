@@ -33,7 +33,7 @@ pub struct ClusterServices {
 
 /// One task that needs the API.
 pub struct KubeTask<'a> {
-    /// Which: `config`, `token`, `certificates`, `etcd`, `node`, `rollout`, `spread`, `csr`, `apply`.
+    /// Which: `config`, `token`, `certificates`, `etcd`, `node`, `pod`, `rollout`, `spread`, `csr`, `apply`.
     pub action: &'a str,
     /// Its arguments, coerced by the module.
     pub args: &'a IndexMap<String, Value>,
@@ -61,6 +61,7 @@ impl ClusterServices {
             "certificates" => certificates(&access, task).await,
             "etcd" => etcd_member(control_planes, task).await,
             "node" => self.node(&access, task).await,
+            "pod" => pod(&access, task).await,
             "rollout" => rollout(&access, task).await,
             "spread" => spread(&access, task).await,
             "csr" => csr(&access, task).await,
@@ -193,6 +194,12 @@ async fn etcd_member(control_planes: &ControlPlanes, task: &KubeTask<'_>) -> Res
             Ok(TaskResult { fields, ..TaskResult::ok(if known { "it is a member" } else { "it is no member" }) })
         }
     }
+}
+
+async fn pod(access: &Access, task: &KubeTask<'_>) -> Result<TaskResult, cluster::ClusterError> {
+    let namespace = text(task, "namespace").unwrap_or_default();
+    let deleted = cluster::delete_pods(&access.client, &namespace, &list(task, "uids"), task.check).await?;
+    Ok(TaskResult { changed: !deleted.is_empty(), ..TaskResult::ok(deleted.join(", ")) })
 }
 
 async fn rollout(access: &Access, task: &KubeTask<'_>) -> Result<TaskResult, cluster::ClusterError> {

@@ -340,6 +340,24 @@ kw_upload_apply() {
 	[ "$kw_rc" = 0 ] || kw_fail "kubeadm cannot upload the certificates: ${kw_err:-exit code $kw_rc}"
 }
 
+# kw_pod_hosts_check ADDRESS…: pods whose copy of the hosts file knows kw_host at another address, or at none.
+kw_pod_hosts_check() {
+	kw_stale=''
+	for kw_xf in "${KW_ROOT-}"/var/lib/kubelet/pods/*/containers/"$kw_container"; do
+		kw_pod=${kw_xf%/containers/*}
+		[ -r "$kw_pod/etc-hosts" ] || continue
+		kw_found=''
+		while read -r kw_k kw_v; do
+			case " $kw_v " in *" $kw_host "*) ;; *) continue ;; esac
+			kw_found=other
+			for kw_address; do [ "$kw_k" != "$kw_address" ] || kw_found=yes; done
+			[ "$kw_found" = yes ] || break
+		done <"$kw_pod/etc-hosts"
+		[ "$kw_found" = yes ] || kw_stale="$kw_stale ${kw_pod##*/}"
+	done
+	kw_out stale "$kw_stale"
+}
+
 kw_reset_check() {
 	for kw_xf in "$kw_k8s"/*.conf "$kw_k8s"/kubewright-*.started "$kw_k8s"/manifests/*.yaml "$kw_k8s/pki/ca.crt" "${KW_ROOT-}/var/lib/kubelet/config.yaml" "${KW_ROOT-}/var/lib/etcd/member" \
 		"${KW_ROOT-}/etc/cni/net.d/10-flannel.conflist" "${KW_ROOT-}/sys/class/net/cni0" "${KW_ROOT-}/sys/class/net/flannel.1"; do
