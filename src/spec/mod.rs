@@ -12,6 +12,7 @@ mod load;
 mod nodes;
 mod place;
 mod read;
+mod recipient;
 mod scalars;
 mod shapes;
 mod source;
@@ -22,6 +23,7 @@ mod versions;
 
 pub use load::{FILE_NAMES, load, load_str, load_with};
 pub use nodes::NodeSpec;
+pub use recipient::recipient;
 pub use shapes::{instance_shape, instance_types};
 pub use types::*;
 pub use versions::{DEFAULT_VERSION, MATRIX_DATE, Release, image_versions, release, releases};

@@ -1,8 +1,8 @@
 //! From the merged tree to types, with every default filled in.
 
 use super::{
-    Access, Addons, AwsExisting, AwsSettings, ClusterSpec, DEFAULT_VERSION, Dns, Kubernetes, LabSettings, Network, PackageRepository, Pool,
-    Provider, StaticHost, addresses,
+    Access, Addons, AwsExisting, AwsSettings, Backup, ClusterSpec, DEFAULT_VERSION, Dns, Kubernetes, LabSettings, Network,
+    PackageRepository, Pool, Provider, S3Target, StaticHost, addresses,
     scalars::{Cidr, Span},
 };
 use crate::{
@@ -50,6 +50,7 @@ pub(super) fn cluster(root: &Node, directory: &Path, problems: &mut Problems) ->
     let access = access(&mut f);
     let dns = dns(&mut f);
     let addons = addons(&mut f);
+    let backup = backup(&mut f, &aws.region);
     let tags = f.optional("tags").unwrap_or_default();
     let protected = f.or("protected", false);
     f.finish();
@@ -69,6 +70,7 @@ pub(super) fn cluster(root: &Node, directory: &Path, problems: &mut Problems) ->
         access,
         dns,
         addons,
+        backup,
         tags,
         protected,
         directory: directory.to_owned(),
@@ -321,4 +323,41 @@ fn addons(f: &mut Fields<'_, '_>) -> Addons {
         f.finish();
         addons
     })
+}
+
+fn backup(f: &mut Fields<'_, '_>, region: &str) -> Option<Backup> {
+    let node = f.take("backup").filter(|n| !n.is_null()).cloned()?;
+    let mut f = Fields::new(&node, "`backup`", f.problems());
+    let recipients = match f.take("recipient").cloned() {
+        Some(node) if node.items().is_some() => Vec::from_node(&node, f.problems()).unwrap_or_default(),
+        Some(node) => String::from_node(&node, f.problems()).into_iter().collect(),
+        None => Vec::new(),
+    };
+    if recipients.is_empty() {
+        let problem = Problem::at(&f.span("recipient"), "snapshots are encrypted, and no `recipient` is named");
+        f.problems().push(
+            problem.hint("the public key of somebody who keeps the private one in a safe place: age1… of `age-keygen`, or ssh-ed25519 …"),
+        );
+    }
+    let minutes = |f: &mut Fields<'_, '_>, key: &str, default| f.optional::<Span>(key).map_or(Duration::from_mins(default), |d| d.0);
+    let every = minutes(&mut f, "every", 15);
+    let timeout = minutes(&mut f, "timeout", 5);
+    let rpo = minutes(&mut f, "rpo", 30);
+    let keep = f.or("keep", 96);
+    let region = f.or("region", region.to_owned());
+    let copy_region = f.or("copy_region", region.clone());
+    let endpoint: Option<String> = f.optional("endpoint");
+    let mut target = |key: &str, region: &str| {
+        let (text, span) = f.optional::<(String, crate::text::Span)>(key)?;
+        let target = S3Target::parse(&text, region, endpoint.clone());
+        if target.is_none() {
+            f.problems().push(Problem::at(&span, format!("`{text}` is no place in S3")).hint("write it like s3://my-backups/prod"));
+        }
+        target
+    };
+    let to = target("to", &region);
+    let copy_to = target("copy_to", &copy_region);
+    let credentials = f.optional::<String>("credentials").map(PathBuf::from);
+    f.finish();
+    Some(Backup { recipients, every, keep, timeout, rpo, to, copy_to, credentials })
 }

@@ -270,3 +270,22 @@ proptest::proptest! {
         let _ = load_str("cluster.yaml", &text, Path::new(""));
     }
 }
+
+#[test]
+fn backups_keep_the_promise_that_they_make() {
+    const KEY: &str = "age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg";
+    let with = |rest: &str| format!("cluster: b\nprovider: lab\nbackup: {{recipient: {KEY}{rest}}}\n");
+    let backup = spec(&with("")).backup.unwrap();
+    let minutes = |d: std::time::Duration| d.as_secs() / 60;
+    assert_eq!((minutes(backup.every), minutes(backup.rpo), backup.keep, backup.to), (15, 30, 96, None));
+    let hourly = problems(&with(", every: 1h")).join("\n");
+    assert!(hourly.contains("a snapshot every 1h that may take 5m loses up to 1h5m of writes, and rpo promises 30m"), "{hourly}");
+    let to = spec(&with(", to: 's3://backups/prod/', copy_to: 's3://far', copy_region: eu-west-1")).backup.unwrap();
+    let (first, copy) = (to.to.unwrap(), to.copy_to.unwrap());
+    assert_eq!((first.bucket.as_str(), first.prefix.as_str(), first.region.as_str()), ("backups", "prod", "eu-central-1"));
+    assert_eq!((copy.bucket.as_str(), copy.region.as_str()), ("far", "eu-west-1"));
+    assert!(problems(&with(", to: /var/backups")).join("").contains("no place in S3"));
+    assert!(problems("cluster: b\nprovider: lab\nbackup: {every: 5m}\n").join("").contains("no `recipient` is named"));
+    let secret = problems("cluster: b\nprovider: lab\nbackup: {recipient: AGE-SECRET-KEY-1XYZ}\n").join("");
+    assert!(secret.contains("a secret key is no recipient") && !secret.contains("1XYZ"), "{secret}");
+}

@@ -26,6 +26,8 @@ pub struct ClusterSpec {
     pub dns: Dns,
     /// Optional parts.
     pub addons: Addons,
+    /// Scheduled snapshots of etcd; `None`: there are none.
+    pub backup: Option<Backup>,
     /// Tags or labels on everything that is made, besides our own.
     pub tags: IndexMap<String, String>,
     /// `destroy` refuses while this is set.
@@ -217,6 +219,43 @@ pub struct Addons {
     pub metrics_server: bool,
 }
 
+/// Scheduled snapshots of etcd, taken on every control plane and encrypted there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Backup {
+    /// Public keys (`age1…`, `ssh-ed25519 …`) that can read them. Their private halves should not live on one laptop only.
+    pub recipients: Vec<String>,
+    /// Time between two.
+    #[serde(serialize_with = "as_seconds")]
+    pub every: Duration,
+    /// How many each control plane keeps.
+    pub keep: u32,
+    /// How long one may take before it is stopped.
+    #[serde(serialize_with = "as_seconds")]
+    pub timeout: Duration,
+    /// How much of what was written may be lost: `every` and `timeout` together are not more.
+    #[serde(serialize_with = "as_seconds")]
+    pub rpo: Duration,
+    /// Where copies go besides each control plane's own disk.
+    pub to: Option<S3Target>,
+    /// A second place, in another region.
+    pub copy_to: Option<S3Target>,
+    /// File with the keys of a user that may PutObject and nothing else; `None`: the machine's own role.
+    pub credentials: Option<PathBuf>,
+}
+
+/// A place in S3.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct S3Target {
+    /// Bucket.
+    pub bucket: String,
+    /// What object names begin with, without slashes at the ends; may be empty.
+    pub prefix: String,
+    /// Region.
+    pub region: String,
+    /// An endpoint instead of the region's own: S3 by somebody else, or tests.
+    pub endpoint: Option<String>,
+}
+
 /// CPU and memory of an EC2 instance type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InstanceShape {
@@ -224,6 +263,15 @@ pub struct InstanceShape {
     pub vcpus: u32,
     /// Memory in MiB.
     pub memory_mib: u64,
+}
+
+impl S3Target {
+    /// From `s3://BUCKET/PREFIX`; `None`: that is something else.
+    pub fn parse(text: &str, region: &str, endpoint: Option<String>) -> Option<Self> {
+        let (bucket, prefix) = text.strip_prefix("s3://").map(|rest| rest.split_once('/').unwrap_or((rest, "")))?;
+        let prefix = prefix.trim_matches('/').to_owned();
+        (!bucket.is_empty()).then(|| Self { bucket: bucket.to_owned(), prefix, region: region.to_owned(), endpoint })
+    }
 }
 
 fn as_seconds<S: serde::Serializer>(d: &Duration, s: S) -> Result<S::Ok, S::Error> {

@@ -1,5 +1,6 @@
 //! Everything that must hold between values. Each check names the place of the value that it would change.
 
+mod backup;
 mod kubernetes;
 mod machines;
 mod names;
@@ -18,6 +19,7 @@ pub(super) fn all(spec: &ClusterSpec, places: &Places<'_>, problems: &mut Proble
     kubernetes::check(spec, places, problems);
     machines::check(spec, places, problems);
     provider::check(spec, places, problems);
+    backup::check(spec, places, problems);
 }
 
 /// The pools with their paths in the specification.
