@@ -2,6 +2,7 @@
 //! Every function is idempotent and says whether it changed something; none prints.
 
 mod alive;
+pub mod backup;
 mod budgets;
 mod certificates;
 mod cordon;
@@ -62,6 +63,12 @@ pub enum ClusterError {
         /// etcd's words.
         why: String,
     },
+    /// A snapshot that cannot be sealed or opened.
+    #[error(transparent)]
+    Seal(#[from] backup::SealError),
+    /// What lies beside a snapshot.
+    #[error(transparent)]
+    Bundle(#[from] backup::BundleError),
     /// A change of etcd's members that its arithmetic forbids.
     #[error(transparent)]
     Quorum(#[from] quorum::Refusal),

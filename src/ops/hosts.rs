@@ -186,6 +186,7 @@ fn cluster_variables(spec: &ClusterSpec, provision: &Provision) -> IndexMap<Stri
     }
     set("image_registry", json!(image_registry.as_ref().or(provision.image_registry.as_ref()).cloned().unwrap_or_default()));
     set("dns_servers", json!(spec.dns.servers));
+    set("backup", backup(spec));
     set("metrics_server", json!(spec.addons.metrics_server));
     set("pause_image", json!(format!("registry.k8s.io/pause:{}", versions.pause)));
     set("etcd_image", json!(format!("registry.k8s.io/etcd:{}", versions.etcd)));
@@ -201,6 +202,20 @@ fn cluster_variables(spec: &ClusterSpec, provision: &Provision) -> IndexMap<Stri
         set(name, value.clone());
     }
     vars
+}
+
+/// What the snapshots' playbook reads; empty: none are wanted.
+fn backup(spec: &ClusterSpec) -> serde_json::Value {
+    let Some(backup) = &spec.backup else { return json!({}) };
+    let targets = backup.to.iter().chain(&backup.copy_to);
+    json!({
+        "recipients": backup.recipients,
+        "every": backup.every.as_secs(),
+        "timeout": backup.timeout.as_secs(),
+        "keep": backup.keep,
+        "targets": targets.map(|t| json!({"region": t.region, "url": t.url()})).collect::<Vec<_>>(),
+        "credentials": backup.credentials,
+    })
 }
 
 /// What a machine's Node should have.

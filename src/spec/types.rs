@@ -266,6 +266,15 @@ pub struct InstanceShape {
 }
 
 impl S3Target {
+    /// The URL that object names follow: the bucket as a host in AWS, as a directory at other endpoints.
+    pub fn url(&self) -> String {
+        let base = match &self.endpoint {
+            Some(endpoint) => format!("{}/{}", endpoint.trim_end_matches('/'), self.bucket),
+            None => format!("https://{}.s3.{}.amazonaws.com", self.bucket, self.region),
+        };
+        if self.prefix.is_empty() { format!("{base}/") } else { format!("{base}/{}/", self.prefix) }
+    }
+
     /// From `s3://BUCKET/PREFIX`; `None`: that is something else.
     pub fn parse(text: &str, region: &str, endpoint: Option<String>) -> Option<Self> {
         let (bucket, prefix) = text.strip_prefix("s3://").map(|rest| rest.split_once('/').unwrap_or((rest, "")))?;

@@ -1,7 +1,7 @@
 //! etcd as the operator sees it: through whichever control plane works, with the client certificate that kubeadm makes for
 //! API servers. It is read when it is needed and lives in memory only.
 
-use super::{api::ApiError, control_planes::ControlPlanes};
+use crate::ops::{api::ApiError, control_planes::ControlPlanes};
 use crate::{
     cluster::{
         ClusterError, Wait,
