@@ -6,6 +6,7 @@ mod changes;
 mod completions;
 mod cost;
 mod destroy;
+mod etcd;
 mod exit;
 mod global;
 mod host_keys;
@@ -54,6 +55,7 @@ enum Command {
     Kubectl(kubectl::Args),
     Ssh(ssh::Args),
     HostKeys(host_keys::Args),
+    Etcd(etcd::Args),
     Reset(reset::Args),
     Destroy(destroy::Args),
     Cost(cost::Args),
@@ -92,6 +94,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Kubectl(args) => kubectl::run(args).await,
         Command::Ssh(args) => ssh::run(args).await,
         Command::HostKeys(args) => host_keys::run(args).await,
+        Command::Etcd(args) => etcd::run(args).await,
         Command::Reset(args) => reset::run(args).await,
         Command::Destroy(args) => destroy::run(args).await,
         Command::Cost(args) => cost::run(args).await,

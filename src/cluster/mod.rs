@@ -28,7 +28,7 @@ pub use forget::{Machine, drop_requests, forget_node, internal_address};
 pub use identity::{Identity, ca_hash, identity};
 pub use node::{Desired, Heard, NodeChange, ensure_node, wait_node_ready};
 pub use node_pods::wait_node_pods;
-pub use rollout::{delete_pods, wait_rollout};
+pub use rollout::{delete_pods, delete_pods_of, wait_rollout};
 pub use spread::spread;
 pub use token::{JoinToken, create as create_token, revoke as revoke_token, revoke_described};
 

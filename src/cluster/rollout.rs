@@ -30,20 +30,41 @@ pub async fn wait_rollout(client: &Client, kind: &str, namespace: &str, name: &s
 /// would be) deleted.
 pub async fn delete_pods(client: &Client, namespace: &str, uids: &[String], dry_run: bool) -> Result<Vec<String>, ClusterError> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let all = doing(format!("list pods of {namespace}"), pods.list(&ListParams::default()).await)?;
     let mut deleted = Vec::new();
-    for pod in doing(format!("list pods of {namespace}"), pods.list(&ListParams::default()).await)? {
-        let (Some(name), Some(uid)) = (pod.metadata.name, pod.metadata.uid.filter(|uid| uids.contains(uid))) else { continue };
-        if !dry_run {
-            let precondition = Preconditions { uid: Some(uid), ..Preconditions::default() };
-            let params = DeleteParams { preconditions: Some(precondition), ..DeleteParams::default() };
-            match pods.delete(&name, &params).await {
-                Err(::kube::Error::Api(status)) if matches!(status.code, 404 | 409) => continue,
-                other => doing(format!("delete pod {namespace}/{name}"), other).map(drop)?,
-            }
-        }
-        deleted.push(name);
+    for pod in all.into_iter().filter(|p| p.metadata.uid.as_ref().is_some_and(|uid| uids.contains(uid))) {
+        deleted.extend(delete_pod(client, pod, None, dry_run).await?);
     }
     Ok(deleted)
+}
+
+/// Deletes every pod that is bound to a node, at once, because no kubelet runs them: those of a machine that was made anew
+/// while the cluster's state says that they have run there. Static pods stay. Returns as [`delete_pods`].
+pub async fn delete_pods_of(client: &Client, node: &str, dry_run: bool) -> Result<Vec<String>, ClusterError> {
+    let everywhere: Api<Pod> = Api::all(client.clone());
+    let bound = ListParams::default().fields(&format!("spec.nodeName={node}"));
+    let mut deleted = Vec::new();
+    for pod in doing(format!("list the pods of {node}"), everywhere.list(&bound).await)? {
+        let mirror = pod.metadata.annotations.as_ref().is_some_and(|a| a.contains_key("kubernetes.io/config.mirror"));
+        if !mirror {
+            deleted.extend(delete_pod(client, pod, Some(0), dry_run).await?);
+        }
+    }
+    Ok(deleted)
+}
+
+/// `None`: it is gone already, or another pod has its name by now.
+async fn delete_pod(client: &Client, pod: Pod, grace: Option<u32>, dry_run: bool) -> Result<Option<String>, ClusterError> {
+    let (namespace, name) = (pod.metadata.namespace.unwrap_or_default(), pod.metadata.name.unwrap_or_default());
+    if !dry_run {
+        let preconditions = Some(Preconditions { uid: pod.metadata.uid, ..Preconditions::default() });
+        let params = DeleteParams { preconditions, grace_period_seconds: grace, ..DeleteParams::default() };
+        match Api::<Pod>::namespaced(client.clone(), &namespace).delete(&name, &params).await {
+            Err(::kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return Ok(None),
+            other => doing(format!("delete pod {namespace}/{name}"), other).map(drop)?,
+        }
+    }
+    Ok(Some(name))
 }
 
 /// Replicas wanted, and those that are updated and available.

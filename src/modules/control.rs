@@ -353,8 +353,8 @@ kube_actions! {
     KUBE_ETCD "kube_etcd" [
         opt("state", T::Str).choices(&["look", "room", "voter"]).req(), opt("name", T::Str).req(), opt("address", T::Str).req()
     ];
-    /// Pods by UID, deleted so that their controller makes new ones.
-    KUBE_POD "kube_pod" [opt("state", T::Str).choices(&["absent"]).req(), opt("namespace", T::Str).req(), opt("uids", T::List).req()];
+    /// Pods, deleted so that their controllers make new ones: by UID, or all that are bound to a `node`.
+    KUBE_POD "kube_pod" [opt("state", T::Str).choices(&["absent"]).req(), opt("namespace", T::Str), opt("uids", T::List), opt("node", T::Str)];
     /// Waits until a workload is rolled out.
     KUBE_ROLLOUT "kube_rollout" [opt("kind", T::Str).req(), opt("namespace", T::Str).req(), opt("name", T::Str).req(), opt("wait", T::Int)];
     /// A workload's pods stand on at least so many nodes.

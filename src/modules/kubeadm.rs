@@ -10,15 +10,16 @@ use super::{
 use sha2::{Digest, Sha256};
 
 /// Initialises a control plane, finishes an interrupted initialisation, or starts a stopped kubelet. A finished cluster is
-/// never touched: it is known by admin.conf and the API server's manifest without our marker.
+/// never touched: it is known by admin.conf and the API server's manifest without our marker. `restored`: on the data and
+/// certificates that `etcd_restore` brought back, which nobody else touches.
 pub static KUBEADM_INIT: ModuleDef = ModuleDef {
     names: &["kubeadm_init"],
-    options: &[opt("config", T::Raw).req(), opt("ignore_preflight_errors", T::List).alias(&["ignore_preflight"])],
+    options: &[opt("config", T::Raw).req(), opt("ignore_preflight_errors", T::List).alias(&["ignore_preflight"]), opt("restored", T::Bool)],
     free_form: false,
     facts: &[],
     compile: |args, _| {
         let o = Opts::read(&KUBEADM_INIT, args)?;
-        Ok(config(&o)?.plain("kw_init_check", "kw_init_apply"))
+        Ok(config(&o)?.flag("kw_restored", o.flag("restored", false)).plain("kw_init_check", "kw_init_apply"))
     },
 };
 
@@ -216,6 +217,25 @@ reset) : ;; esac"#,
         converges(&KUBEADM_INIT, CONFIG, prepare, |root| {
             assert!(root.read("calls").starts_with("init phase upload-config all"));
             assert_eq!(root.read("var/lib/etcd/member/wal"), "data");
+        });
+    }
+
+    #[test]
+    fn restored_data_is_initialised_by_a_restore_only() {
+        let prepare = |root: &Root| {
+            host(root);
+            root.write("etc/kubernetes/kubewright-restore.started", "");
+            root.write("var/lib/etcd/member/wal", "restored");
+            root.write("var/lib/kubewright/restore/snapshot.db", "db");
+            let init = r#"echo "$4 $5" >"$R/calls"; mkdir -p "$R/etc/kubernetes/manifests"; for f in admin.conf manifests/kube-apiserver.yaml; do echo x >"$R/etc/kubernetes/$f"; done"#;
+            root.stub("kubeadm", init);
+        };
+        fails(&KUBEADM_INIT, CONFIG, prepare, "a restore of etcd was interrupted");
+        let restored = CONFIG.replace("\"]}", "\"],\"restored\":true}");
+        converges(&KUBEADM_INIT, &restored, prepare, |root| {
+            assert_eq!(root.read("var/lib/etcd/member/wal"), "restored");
+            assert!(root.read("calls").contains("--ignore-preflight-errors=Mem,DirAvailable--var-lib-etcd"), "{}", root.read("calls"));
+            assert!(!root.path("var/lib/kubewright/restore").exists() && !root.path("etc/kubernetes/kubewright-restore.started").exists());
         });
     }
 

@@ -15,6 +15,7 @@ mod command;
 mod control;
 mod copy;
 pub mod edit;
+mod etcd;
 pub mod facts;
 mod file;
 mod files;

@@ -6,6 +6,7 @@ const FILES: &[&str] = &[
     include_str!("sh/base.sh"),
     include_str!("sh/archives.sh"),
     include_str!("sh/command.sh"),
+    include_str!("sh/etcd.sh"),
     include_str!("sh/facts.sh"),
     include_str!("sh/file.sh"),
     include_str!("sh/k8s.sh"),

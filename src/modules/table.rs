@@ -1,8 +1,8 @@
 //! All modules by name.
 
 use super::{
-    ModuleDef, accounts, apt, apt_sources, archives, blockinfile, command, control, copy, file, ini_file, k8s, kubeadm, lineinfile, look,
-    misc, net, replace, rpm, stat, system, systemd,
+    ModuleDef, accounts, apt, apt_sources, archives, blockinfile, command, control, copy, etcd, file, ini_file, k8s, kubeadm, lineinfile,
+    look, misc, net, replace, rpm, stat, system, systemd,
 };
 
 static ALL: &[&ModuleDef] = &[
@@ -55,6 +55,8 @@ static ALL: &[&ModuleDef] = &[
     &k8s::HELM_REPOSITORY,
     &k8s::K8S,
     &k8s::K8S_INFO,
+    &etcd::ETCD_RESTORE,
+    &etcd::ETCD_STAND_DOWN,
     &kubeadm::CRI_IMAGE,
     &kubeadm::KUBEADM_INIT,
     &kubeadm::KUBEADM_JOIN,

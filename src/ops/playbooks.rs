@@ -64,6 +64,12 @@ pub async fn leaving_hosts(cluster: &Cluster, provision: &Provision, staying: Ve
     surveyed(cluster, provision, connector, &survey, staying)
 }
 
+/// The machines of a cluster that one control plane leads, whatever they look like: a restore decides, not a survey.
+pub fn led_by(cluster: &Cluster, provision: &Provision, connector: Arc<Network>, lead: &str) -> Result<Hosts, OpsError> {
+    let survey = survey::Survey { lead: Some(lead.to_owned()), initialised: std::iter::once(lead.to_owned()).collect() };
+    surveyed(cluster, provision, connector, &survey, vec![lead.to_owned()])
+}
+
 fn surveyed(
     cluster: &Cluster,
     provision: &Provision,

@@ -197,8 +197,13 @@ async fn etcd_member(control_planes: &ControlPlanes, task: &KubeTask<'_>) -> Res
 }
 
 async fn pod(access: &Access, task: &KubeTask<'_>) -> Result<TaskResult, cluster::ClusterError> {
-    let namespace = text(task, "namespace").unwrap_or_default();
-    let deleted = cluster::delete_pods(&access.client, &namespace, &list(task, "uids"), task.check).await?;
+    let deleted = match text(task, "node") {
+        Some(node) => cluster::delete_pods_of(&access.client, &node, task.check).await?,
+        None => {
+            let namespace = text(task, "namespace").unwrap_or_default();
+            cluster::delete_pods(&access.client, &namespace, &list(task, "uids"), task.check).await?
+        }
+    };
     Ok(TaskResult { changed: !deleted.is_empty(), ..TaskResult::ok(deleted.join(", ")) })
 }
 

@@ -9,7 +9,7 @@ use crate::{
     cluster,
     connection::Connection,
     engine::Network,
-    infra::{Machine, MachineState},
+    infra::{Machine, MachineState, Provision},
     spec::ClusterSpec,
 };
 use futures::{StreamExt as _, future::join_all, stream::FuturesUnordered};
@@ -30,10 +30,12 @@ pub struct Survey {
 enum Role {
     /// A control plane that was finished; whether its API server listens.
     ControlPlane { ca: String, listening: bool },
+    /// etcd was being restored here.
+    Restoring,
     /// `kubeadm init` or `join` was interrupted here; `init`: it was init.
     Interrupted { init: bool },
     /// It has kubelet's credentials, and nothing of a control plane.
-    Worker,
+    Worker { ca: String },
     /// It belongs to no cluster.
     Nothing,
 }
@@ -41,7 +43,8 @@ enum Role {
 /// Looks at files only. 192B is port 6443, 0A a listening socket.
 const PROGRAM: &str = r#"exec sudo -n sh -c '
 k=/etc/kubernetes
-if [ -e $k/kubewright-init.started ]; then echo init
+if [ -e $k/kubewright-restore.started ]; then echo restore
+elif [ -e $k/kubewright-init.started ]; then echo init
 elif [ -e $k/kubewright-join.started ]; then echo join
 elif [ -s $k/admin.conf ] && [ -s $k/manifests/kube-apiserver.yaml ]; then
   if grep -qs ":192B [0-9A-F]*:0000 0A" /proc/net/tcp /proc/net/tcp6; then echo listening; else echo silent; fi
@@ -66,7 +69,7 @@ pub async fn survey(spec: &ClusterSpec, connector: &Network, before: &[Machine],
     // No cluster in sight: then no worker may belong to one either, or its control planes are gone and it must be restored.
     let workers = now.iter().filter(|m| !is_plane(m) && existed(m) && m.state == MachineState::Running);
     let members = join_all(workers.map(|m| async { (m.name.clone(), look(connector, &m.name).await) })).await;
-    let members: Vec<&str> = members.iter().filter(|(_, r)| matches!(r, Ok(Role::Worker))).map(|(n, _)| n.as_str()).collect();
+    let members: Vec<&str> = members.iter().filter(|(_, r)| matches!(r, Ok(Role::Worker { .. }))).map(|(n, _)| n.as_str()).collect();
     if !members.is_empty() {
         return Err(OpsError::Refused {
             what: format!(
@@ -82,6 +85,13 @@ pub async fn survey(spec: &ClusterSpec, connector: &Network, before: &[Machine],
     }
     let interrupted = looked.iter().find(|(_, r)| matches!(r, Ok(Role::Interrupted { init: true }))).map(|(name, _)| name.clone());
     Ok(Survey { lead: Some(interrupted.unwrap_or_else(|| first.name.clone())), initialised: BTreeSet::new() })
+}
+
+/// Running workers that belong to a cluster with another CA (its hash). Those that cannot be reached are not named.
+pub async fn workers_of_another(connector: &Network, provision: &Provision, ca_hash: &str) -> Vec<String> {
+    let workers = provision.machines.iter().filter(|m| m.pool != ClusterSpec::CONTROL_PLANE && m.state == MachineState::Running);
+    let looked = join_all(workers.map(|m| async { (m.name.clone(), look(connector, &m.name).await) })).await;
+    looked.into_iter().filter(|(_, role)| matches!(role, Ok(Role::Worker { ca }) if ca != ca_hash)).map(|(name, _)| name).collect()
 }
 
 async fn look_at_all(connector: &Network, names: Vec<String>) -> Vec<(String, Result<Role, String>)> {
@@ -123,6 +133,12 @@ fn decide(looked: &[(String, Result<Role, String>)]) -> Result<Option<Survey>, O
             hint: format!("find out which one is wanted, and take the other off: kubewright reset {other}"),
         });
     }
+    if let Some((name, _)) = looked.iter().find(|(_, role)| matches!(role, Ok(Role::Restoring))) {
+        return Err(OpsError::Refused {
+            what: format!("the cluster was being restored on {name}, and that was not finished"),
+            hint: "run the same `kubewright etcd restore` again".to_owned(),
+        });
+    }
     let lead = initialised.iter().find(|(.., listening)| *listening).or(initialised.first());
     if let Some((lead, ..)) = lead {
         let initialised = initialised.iter().map(|(name, ..)| (*name).clone()).collect();
@@ -146,9 +162,10 @@ fn parse(text: &str) -> Option<Role> {
     let (word, pem) = text.split_once('\n')?;
     let ca = || cluster::ca_hash(pem.as_bytes()).unwrap_or_default();
     Some(match word {
+        "restore" => Role::Restoring,
         "init" | "join" => Role::Interrupted { init: word == "init" },
         "listening" | "silent" => Role::ControlPlane { ca: ca(), listening: word == "listening" },
-        "worker" => Role::Worker,
+        "worker" => Role::Worker { ca: ca() },
         "nothing" => Role::Nothing,
         _ => return None,
     })

@@ -104,7 +104,7 @@ kw_wait_for_earlier() {
 kw_clean() {
 	if kw_has kubeadm; then
 		kw_rc=0
-		timeout 180 kubeadm reset -f >"${KW_ROOT-}/run/kubewright-reset.log" 2>&1 </dev/null || kw_rc=$?
+		timeout 180 kubeadm reset -f ${kw_skip_phases:+"--skip-phases=$kw_skip_phases"} >"${KW_ROOT-}/run/kubewright-reset.log" 2>&1 </dev/null || kw_rc=$?
 		if [ "$kw_rc" != 0 ]; then tail -n 5 "${KW_ROOT-}/run/kubewright-reset.log" >&2; fi
 		rm -f -- "${KW_ROOT-}/run/kubewright-reset.log"
 	fi
@@ -134,7 +134,7 @@ kw_clean() {
 kw_init_check() {
 	kw_marker=$kw_k8s/kubewright-init.started
 	kw_todo=init
-	if [ ! -e "$kw_marker" ] && [ -s "$kw_k8s/admin.conf" ] && [ -s "$kw_k8s/manifests/kube-apiserver.yaml" ]; then
+	if [ ! -e "$kw_marker" ] && [ ! -e "$kw_k8s/kubewright-restore.started" ] && [ -s "$kw_k8s/admin.conf" ] && [ -s "$kw_k8s/manifests/kube-apiserver.yaml" ]; then
 		kw_todo=''
 		systemctl is-active -q kubelet || kw_todo=start
 	fi
@@ -150,6 +150,15 @@ kw_init_apply() {
 	kw_has kubeadm || kw_fail "kubeadm is not installed on this host"
 	mkdir -p -- "$kw_k8s"
 	kw_finish=''
+	if [ -e "$kw_k8s/kubewright-restore.started" ]; then
+		[ -n "$kw_restored" ] || kw_fail "a restore of etcd was interrupted on this host: run 'kubewright etcd restore' again"
+		kw_marker=$kw_k8s/kubewright-restore.started
+		kw_watched kubeadm init --config "$KW_BLOBS/$kw_config" --skip-token-print "--ignore-preflight-errors=${kw_ignore:+$kw_ignore,}DirAvailable--var-lib-etcd"
+		sync "$kw_k8s" 2>/dev/null || sync
+		rm -rf -- "${KW_ROOT-}/var/lib/kubewright/restore"
+		rm -f -- "$kw_marker"
+		return 0
+	fi
 	if [ -e "$kw_marker" ]; then
 		kw_wait_for_earlier
 		if [ -d "${KW_ROOT-}/var/lib/etcd/member" ] && kw_api_answers; then

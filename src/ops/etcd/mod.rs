@@ -1,6 +1,7 @@
 //! etcd: its members, its snapshots, and a cluster brought back from one.
 
 mod members;
+mod package;
 pub mod restore;
 pub mod snapshot;
 
