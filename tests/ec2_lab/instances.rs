@@ -9,7 +9,10 @@ use aws_sdk_ec2::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use kubewright::{
     event::Events,
-    infra::lab::{Lab, cloud},
+    infra::{
+        Provider as _,
+        lab::{Lab, cloud},
+    },
     spec::ClusterSpec,
 };
 use std::{collections::BTreeSet, time::Duration};
@@ -41,7 +44,10 @@ pub async fn follow(endpoint: String, lab: Lab, spec: ClusterSpec, stop: Cancell
                     }
                 }
                 Some(InstanceStateName::Terminated) if booted.remove(&id) => {
-                    lab.delete_machine(&spec, &tag(&instance, "node")).await.unwrap();
+                    let machines = lab.discover(&spec).await.unwrap().machines;
+                    if let Some(machine) = machines.iter().find(|m| m.name == tag(&instance, "node")) {
+                        lab.delete_machine(&spec, machine, &Events::none()).await.unwrap();
+                    }
                 }
                 _ => {}
             }

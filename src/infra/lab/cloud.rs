@@ -10,6 +10,7 @@ use super::{
     host, image,
     machine::{self, FirstBoot, Recipe, Seed},
     network,
+    nft::Firewall,
     provider::wanted_rules,
 };
 use crate::{
@@ -52,12 +53,12 @@ impl Lab {
         let node = nodes.iter().find(|n| n.name == instance.node);
         let node = node.ok_or_else(|| failed(&format!("booting {}", instance.id), &format!("there is no node {}", instance.node)))?;
         let plain = image::node(&self.engine, &self.settings, &cache::directory()?, events).await?;
-        let rules = wanted_rules(spec);
+        let firewall = Firewall::new(spec, wanted_rules(spec), []);
         let recipe = Recipe {
             spec,
             image: image::with_cloud_init(&self.engine, &plain, events).await?,
             host: host::look(&self.engine).await?,
-            rules: &rules,
+            firewall: &firewall,
             keys: Vec::new(),
             resolvers: host::resolvers(),
             resolved: self.settings.resolved,
