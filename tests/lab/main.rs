@@ -3,10 +3,11 @@
 
 #![expect(clippy::print_stderr, reason = "a long test says where it is")]
 
+mod crash;
 mod faults;
 mod health;
-mod kill;
 mod mutations;
+mod nodes;
 mod secrets;
 mod support;
 
@@ -106,6 +107,15 @@ fn a_clusters_life() {
         assert_eq!(lab.run(&["ssh", "worker-1", "hostname"]).expect(0).stdout().trim(), "worker-1");
         assert_eq!(lab.run(&["ssh", "worker-1", "exit", "7"]).code(), 7);
     });
+    step("operations that cannot be right are refused", || nodes::wrong_requests(&lab));
+    step("two operators at the same moment, and a dead one", || {
+        nodes::second_operator(&lab);
+        nodes::dead_holder(&lab, full);
+    });
+    step("a drain names what blocks it and leaves no cordon", || nodes::drain(&lab));
+    step("workers are replaced while a Deployment serves", || nodes::replace_while_serving(&lab, full));
+    step("scale out and in by cluster.yaml", || nodes::scale(&lab));
+    step("reset, and back at once", || nodes::reset_and_back(&lab));
     step("a missing VXLAN rule makes the report red and names the nodes", || faults::vxlan_rule(&lab));
     let mut killed = String::new();
     step("a report is killed (-9) while its probes run", || killed = health::killed(&lab));
@@ -127,8 +137,16 @@ fn a_clusters_life() {
 }
 
 #[test]
-fn killed_at_every_phase_boundary() {
-    kill::chained_walk();
+fn crash_sample() {
+    crash::sample();
+}
+
+/// `make test-full`: all of the crash matrix, about an hour and a half.
+#[test]
+fn crash_matrix() {
+    if std::env::var_os("KUBEWRIGHT_TEST_FULL").is_some() {
+        crash::everything();
+    }
 }
 
 /// The faults of docs/verify-coverage.md, batch by batch; without `full` those that take no minute.

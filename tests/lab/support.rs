@@ -63,21 +63,82 @@ impl Lab {
     }
 
     /// Starts it with JSON events and kills it (-9) at the first event for which `when` is true.
-    /// Returns whether that happened: `false`, it ended before.
-    pub fn kill_when(&self, args: &[&str], mut when: impl FnMut(&Value) -> bool) -> bool {
+    pub fn watch(&self, args: &[&str], mut when: impl FnMut(&Value) -> bool) -> Ended {
+        let errors = self.dir.join("stderr");
+        let file = fs::File::create(&errors).expect("a file for what it says");
         let mut child =
-            self.command(args).args(["--format", "json"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
+            self.command(args).args(["--format", "json"]).stdout(Stdio::piped()).stderr(file).spawn().expect("the program starts");
         let stdout = child.stdout.take().expect("its output");
+        let mut last = String::new();
         for line in BufReader::new(stdout).lines() {
-            let event: Value = serde_json::from_str(&line.expect("a line")).unwrap_or_default();
+            let line = line.expect("a line");
+            let event: Value = serde_json::from_str(&line).unwrap_or_default();
             if when(&event) {
                 child.kill().expect("it can be killed");
                 child.wait().expect("it ends");
-                return true;
+                return Ended::Killed;
+            }
+            if event["status"] == "failed" || event["event"] == "host_lost" || !event["error"].is_null() {
+                last.push_str(&line);
+                last.push('\n');
             }
         }
-        child.wait().expect("it ends");
-        false
+        let status = child.wait().expect("it ends");
+        Ended::Code(status.code().unwrap_or(-1), last + &fs::read_to_string(errors).unwrap_or_default())
+    }
+
+    /// A run that holds the cluster's lock and is stopped in the middle.
+    pub fn hold_lock(&self) -> Held {
+        let mut command = self.command(&["bootstrap", "--yes", "--no-verify", "--format", "json"]);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        // Its first event comes when it has the lock. Stopped, it does not go on, and says no more that it lives.
+        lines.next().expect("an event").expect("a line");
+        let stopped = Command::new("kill").args(["-STOP", &child.id().to_string()]).status().expect("kill");
+        assert!(stopped.success());
+        Held(child)
+    }
+
+    /// The lock of somebody whose process cannot be seen from here, and who dies at once.
+    pub fn lock_of_a_stranger(&self) {
+        let holder = format!(
+            r#"{{"owner":"bob@elsewhere","pid":7,"command":"destroy","since":"{}","process":""}}"#,
+            docker(&["info", "--format", "{{.SystemTime}}"]).trim()
+        );
+        let (cluster, holder) = (format!("kubewright.dev/cluster={}", self.name), format!("kubewright.dev/holder={holder}"));
+        let name = format!("kubewright-{}-lock", self.name);
+        let labels = ["--label", &cluster, "--label", "kubewright.dev/role=lock", "--label", &holder];
+        docker(&[&["create", "--name", &name][..], &labels, &["kubewright-lab/lock:1", "never started"]].concat());
+    }
+
+    /// The cluster's lock, if there is one.
+    pub fn lock(&self) -> String {
+        let filter = format!("label=kubewright.dev/cluster={}", self.name);
+        docker(&["ps", "-aq", "--filter", &filter, "--filter", "label=kubewright.dev/role=lock"]).trim().to_owned()
+    }
+
+    /// Names of the machines that exist.
+    pub fn machines(&self) -> Vec<String> {
+        let filter = format!("label=kubewright.dev/cluster={}", self.name);
+        let names = docker(&[
+            "ps",
+            "-a",
+            "--filter",
+            &filter,
+            "--filter",
+            "label=kubewright.dev/role=node",
+            "--format",
+            "{{.Label \"kubewright.dev/node\"}}",
+        ]);
+        names.lines().map(str::to_owned).collect()
+    }
+
+    /// Name of a machine's container, where there is one that runs.
+    pub fn find_container(&self, node: &str) -> Option<String> {
+        let filter = format!("label=kubewright.dev/cluster={}", self.name);
+        let names =
+            docker(&["ps", "--filter", &filter, "--filter", &format!("label=kubewright.dev/node={node}"), "--format", "{{.Names}}"]);
+        names.lines().next().map(str::to_owned)
     }
 
     /// Name of a machine's container.
@@ -183,4 +244,22 @@ pub fn files(dir: &Path) -> Vec<PathBuf> {
         if path.is_dir() { out.extend(files(&path)) } else { out.push(path) }
     }
     out
+}
+
+/// How a watched run ended.
+pub enum Ended {
+    /// By us.
+    Killed,
+    /// With an exit code, and what it said of failures.
+    Code(i32, String),
+}
+
+/// A run that stands still with the lock in its hands; it is killed (-9) when this value goes.
+pub struct Held(std::process::Child);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

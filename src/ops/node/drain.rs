@@ -35,7 +35,8 @@ pub async fn drain(
     refused(&target.name, &plan)?;
     let steps = [Step::Cordon, Step::Drain(plan.evict.len())];
     if options.dry_run {
-        let mut notes = staying(&plan);
+        let mut notes: Vec<String> = going(&plan).into_iter().collect();
+        notes.extend(staying(&plan));
         notes.extend(cluster::held_by_budgets(&access.client, &plan.evict).await?);
         return Ok(Done { steps: steps.iter().map(Step::title).collect(), notes });
     }
@@ -82,6 +83,12 @@ fn joined(target: &Target) -> Result<&str, OpsError> {
 /// ` since 2026-…`, where that is known.
 pub(super) fn last_heard(known: &Known, target: &Target) -> String {
     known.beats.last(&target.node_name).map(|t| format!(" since {}", t.strftime("%Y-%m-%d %H:%M:%S UTC"))).unwrap_or_default()
+}
+
+/// Pods that go, in one line.
+pub(super) fn going(plan: &DrainPlan) -> Option<String> {
+    let names: Vec<String> = plan.evict.iter().map(ToString::to_string).collect();
+    (!names.is_empty()).then(|| format!("goes: {}", names.join(", ")))
 }
 
 /// Pods that stay, by reason.

@@ -4,13 +4,13 @@ use super::{
     super::{Cluster, OpsError},
     Done, Options, Step,
     blocked::refused,
-    drain::{last_heard, staying},
+    drain::{going, last_heard, staying},
     journal::{self, Entry},
     leave::{Way, may_leave},
     look::{Known, Target},
     run::Operation,
 };
-use crate::{cluster, event::Events};
+use crate::{cluster, event::Events, infra::MachineState};
 use tokio_util::sync::CancellationToken;
 
 /// What decides which steps there are. Plain data, so that the decision can be tested.
@@ -121,6 +121,7 @@ pub(super) async fn survey(
         refused(&target.name, &plan)?;
         pods = plan.evict.len();
         if options.dry_run {
+            notes.extend(going(&plan));
             notes.extend(staying(&plan));
             notes.extend(cluster::held_by_budgets(&access.client, &plan.evict).await?);
         }
@@ -133,6 +134,9 @@ pub(super) async fn survey(
     }
     let reachable = match &target.machine {
         None => false,
+        // The disk goes with the machine: nothing on it needs to be reset first.
+        Some(_) if makes && way == Way::InPlace => false,
+        Some(machine) if machine.state != MachineState::Running => false,
         Some(machine) => match known.connector.connect(&machine.name).await {
             Ok(_) => true,
             Err(error) => {

@@ -47,10 +47,6 @@ pub async fn replace(
             });
         }
         let mut steps = way_out(facts, &machine);
-        // The disk goes with the machine: nothing of it needs to be reset first.
-        if facts.makes {
-            steps.retain(|s| *s != Step::Reset);
-        }
         steps.extend(way_in(cluster, &target, true));
         steps
     };
