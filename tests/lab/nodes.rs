@@ -64,7 +64,7 @@ impl Client {
     fn start(lab: &Lab) -> Self {
         let address = kubectl(lab, "get service web -o jsonpath='{.spec.clusterIP}'");
         let ask = format!(
-            "while :; do if curl -s -o /dev/null -m 1 http://{}/; then echo ok; else echo failed; fi; sleep 0.1; done",
+            "touch /run/asking; while [ -e /run/asking ]; do if curl -s -o /dev/null -m 1 http://{}/; then echo ok; else echo failed; fi; sleep 0.1; done",
             address.trim()
         );
         let child = Command::new("docker")
@@ -76,9 +76,8 @@ impl Client {
     }
 
     /// Requests, and how many of them failed.
-    fn stop(mut self, lab: &Lab) -> (usize, usize) {
-        lab.inside("control-plane-1", "pkill -f 'while :; do if curl' || true");
-        let _ = self.child.kill();
+    fn stop(self, lab: &Lab) -> (usize, usize) {
+        lab.inside("control-plane-1", "rm /run/asking");
         let output = self.child.wait_with_output().expect("docker ends");
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let failed = said.lines().filter(|l| *l == "failed").count();
