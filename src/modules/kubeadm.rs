@@ -289,6 +289,38 @@ reset) : ;; esac"#,
         }
     }
 
+    /// Logs of kube-apiserver that appear while kubeadm waits, after those that were there before.
+    fn apiserver(root: &Root, before: &[u32], now: &[(u32, &str)], end: &str) {
+        host(root);
+        let dir = "var/log/pods/kube-system_kube-apiserver-n1_0123/kube-apiserver";
+        for n in before {
+            root.write(&format!("{dir}/{n}.log"), "2026-11-25T09:44:48Z stderr F old\n");
+        }
+        let lines: String =
+            now.iter().map(|(n, text)| format!("echo '2026-11-25T09:44:48Z stderr F {text}' >\"$R/{dir}/{n}.log\"; ")).collect();
+        root.stub("kubeadm", &format!("if [ \"$1\" = init ]; then mkdir -p \"$R/{dir}\"; /bin/sleep 0.1; {lines} {end}; fi"));
+    }
+
+    #[test]
+    fn a_static_pod_that_dies_again_and_again_ends_it_with_its_last_words() {
+        let dying = |root: &Root| apiserver(root, &[1], &[(4, "unknown flag: --oops"), (5, "")], "exec /bin/sleep 30");
+        fails(&KUBEADM_INIT, CONFIG, dying, "kube-apiserver does not stay up: unknown flag: --oops");
+    }
+
+    #[test]
+    fn restarts_of_an_earlier_attempt_do_not_count_and_what_waits_for_etcd_passes() {
+        let wait = "exec /bin/sleep 0.5";
+        for shell in crate::modules::testing::SHELLS {
+            let root = Root::new(shell);
+            // After three attempts that were interrupted the fourth one begins with number 3.
+            apiserver(&root, &[2, 3], &[(4, "Starting OpenAPI controller")], wait);
+            assert!(!root.result(&step(&KUBEADM_INIT, CONFIG), false).1.failed, "{shell:?}");
+            let root = Root::new(shell);
+            apiserver(&root, &[], &[(2, "dial tcp 127.0.0.1:2379: connect: connection refused"), (3, "Starting")], wait);
+            assert!(!root.result(&step(&KUBEADM_INIT, CONFIG), false).1.failed, "{shell:?}");
+        }
+    }
+
     #[test]
     fn preflight_errors_are_the_message() {
         let prepare = |root: &Root| {

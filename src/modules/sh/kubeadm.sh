@@ -10,6 +10,7 @@ kw_watched() {
 	rm -f -- "$kw_log"
 	(umask 077 && : >"$kw_log")
 	kw_begun=$(date +%s)
+	kw_before=$(kw_container_logs)
 	kw_fails=0
 	"$@" >"$kw_log" 2>&1 </dev/null &
 	kw_pid=$!
@@ -82,13 +83,47 @@ kw_crashing() {
 		printf 'containerd cannot start pods: %s' "$(printf '%s\n' "$kw_list" | tail -n 1 | sed 's/.*err=//')"
 		return 0
 	fi
-	# A container's log files are numbered by its restarts.
-	for kw_xf in "${KW_ROOT-}"/var/log/pods/kube-system_etcd-*/*/[3-9].log "${KW_ROOT-}"/var/log/pods/kube-system_kube-*/*/[3-9].log; do
-		if [ -s "$kw_xf" ] && [ "$kw_xf" -nt "$kw_marker" ]; then
-			kw_name=${kw_xf%/*}
-			printf '%s does not stay up: %s' "${kw_name##*/}" "$(tail -n 1 "$kw_xf" | cut -d' ' -f4- | kw_mask)"
+	# kubelet counts restarts on where an earlier attempt stopped: what counts is how many there were since this one began.
+	kw_now=$(kw_container_logs)
+	while read -r kw_xd kw_n; do
+		[ -n "$kw_xd" ] || continue
+		kw_old=-1
+		case "
+$kw_before
+" in
+		*"
+$kw_xd "*)
+			kw_old=${kw_before##*"$kw_xd "}
+			kw_old=${kw_old%%
+*}
+			;;
+		esac
+		[ $((kw_n - kw_old)) -ge 4 ] || continue
+		# The one that runs now may be well: why the last one died is what tells.
+		kw_line=$(tail -n 1 "$kw_xd/$((kw_n - 1)).log" 2>/dev/null | cut -d' ' -f4- | kw_mask) || kw_line=''
+		case $kw_line in
+		# It waits for etcd, or etcd for the others: that passes.
+		*onnection\ refused* | *eadline* | *imed\ out* | *navailable* | *:2379* | *:2380*) ;;
+		*)
+			printf '%s does not stay up: %s' "${kw_xd##*/}" "${kw_line:-it says nothing in its log}"
 			return 0
-		fi
+			;;
+		esac
+	done <<-EOT
+		$kw_now
+	EOT
+}
+
+# Directories of the static pods' logs, each with the highest number in it: a container's log is numbered by its restarts.
+kw_container_logs() {
+	for kw_xd in "${KW_ROOT-}"/var/log/pods/kube-system_etcd-*/* "${KW_ROOT-}"/var/log/pods/kube-system_kube-*/*; do
+		kw_n=-1
+		for kw_xf in "$kw_xd"/[0-9].log "$kw_xd"/[0-9][0-9].log; do
+			[ -e "$kw_xf" ] || continue
+			kw_xf=${kw_xf##*/}
+			[ "${kw_xf%.log}" -le "$kw_n" ] || kw_n=${kw_xf%.log}
+		done
+		[ "$kw_n" = -1 ] || printf '%s %s\n' "$kw_xd" "$kw_n"
 	done
 }
 
