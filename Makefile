@@ -36,7 +36,7 @@ test-ec2: deps ## EC2 against moto and against a strict model of it
 
 test-lab: deps engine ## End-to-end tests on the lab, also with machines that EC2's API (moto) asked for; fails where there is none
 	$(CARGO) test --locked $(TESTED) --test ec2_lab -- --nocapture
-	$(CARGO) test --locked $(TESTED) --test lab a_clusters_life -- --nocapture
+	$(CARGO) test --locked $(TESTED) --test lab -- --nocapture --test-threads=1 a_clusters_life crash_sample
 
 test-full: test ## Also the long matrices: killed at every boundary, the faults of verify that take minutes
 	KUBEWRIGHT_TEST_FULL=1 $(CARGO) test --locked $(TESTED) --test lab -- --nocapture --test-threads=1
