@@ -1,11 +1,17 @@
 """moto's server, mended where it is so unlike EC2 that a client which is right fails."""
 
 import sys
+from threading import Lock
 
+from moto.ec2.exceptions import InvalidKeyPairNameError
 from moto.ec2.responses.key_pairs import KeyPairs
+from moto.ec2.responses.tags import TagResponse
 from moto.server import main
 
 delete_by_name = KeyPairs.delete_key_pair
+import_at_will = KeyPairs.import_key_pair
+importing = Lock()
+create_any_tags = TagResponse.create_tags
 
 
 def delete_key_pair(self):
@@ -17,5 +23,22 @@ def delete_key_pair(self):
     return delete_by_name(self)
 
 
+def import_key_pair(self):
+    """moto's threads both make a key pair of one name."""
+    with importing:
+        return import_at_will(self)
+
+
+def create_tags(self):
+    """moto gives tags to a key pair that does not exist."""
+    known = {pair.id for pair in self.ec2_backend.key_pairs.values()}
+    for wanted in self._get_param("Resources", []):
+        if wanted.startswith("key-") and wanted not in known:
+            raise InvalidKeyPairNameError(wanted)
+    return create_any_tags(self)
+
+
 KeyPairs.delete_key_pair = delete_key_pair
+KeyPairs.import_key_pair = import_key_pair
+TagResponse.create_tags = create_tags
 main(sys.argv[1:])

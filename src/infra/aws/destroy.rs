@@ -1,9 +1,9 @@
 //! The way down: the same resources in reverse, as a plan of its own. Used for a whole cluster and for leftovers.
 
 use super::{
-    elastic_ip, instance, internet_gateway, key_pair, nat_gateway,
-    plan::{self, Plan, label},
-    route_table, security_group, security_group_rule, subnet, volume, vpc,
+    instance,
+    plan::{self, Op, Plan, label},
+    removal::Removal,
     world::{Owned, World},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,14 +39,13 @@ pub fn plan(world: &World, ids: &BTreeSet<&str>, plan: &mut Plan) {
                 work: plan::Work::Nothing,
             });
         }
-        let work = instance::Work::Delete { ids: instances.iter().map(|i| i.own.id.clone()).collect() };
-        plan.push(plan::Op { key: terminating.to_owned(), after: unprotected, change: None, work: plan::Work::Instance(work) });
+        let removal = Removal::Instances(instances.iter().map(|i| i.own.id.clone()).collect());
+        plan.push(step(terminating, unprotected, removal));
     }
 
     let nats: Vec<_> = world.nat_gateways.iter().filter(|n| goes(&n.own)).map(|n| &n.own).collect();
     for nat in &nats {
-        let work = nat_gateway::Work::Delete { id: nat.id.clone() };
-        plan.delete("nat gateway", &named(nat), &key(&nat.id), vec![], vec![nat.id.clone()], plan::Work::NatGateway(work));
+        plan.delete("nat gateway", &named(nat), &key(&nat.id), vec![], vec![nat.id.clone()], Removal::NatGateway(nat.id.clone()));
     }
     let mut machines_gone = vec![terminating.to_owned()];
     machines_gone.extend(keys(&nats));
@@ -55,26 +54,24 @@ pub fn plan(world: &World, ids: &BTreeSet<&str>, plan: &mut Plan) {
     for a in world.addresses.iter().filter(|a| goes(&a.own)) {
         let mut after = machines_gone.clone();
         if let Some(association) = a.association.as_ref().filter(|_| a.instance.is_some()) {
-            let work = elastic_ip::Work::Disassociate { association: association.clone() };
-            let step = format!("disassociate/{}", a.own.id);
-            after.push(step.clone());
-            plan.push(plan::Op { key: step, after: vec![terminating.to_owned()], change: None, work: plan::Work::ElasticIp(work) });
+            let name = format!("disassociate/{}", a.own.id);
+            plan.push(step(&name, vec![terminating.to_owned()], Removal::Address(association.clone())));
+            after.push(name);
         }
-        let work = elastic_ip::Work::Delete { id: a.own.id.clone() };
         let details = vec![a.own.id.clone(), a.public_ip.clone()];
-        plan.delete("elastic ip", &named(&a.own), &key(&a.own.id), after, details, plan::Work::ElasticIp(work));
+        plan.delete("elastic ip", &named(&a.own), &key(&a.own.id), after, details, Removal::ElasticIp(a.own.id.clone()));
         addresses.push(&a.own);
     }
 
     for v in world.volumes.iter().filter(|v| goes(&v.own)) {
-        let work = volume::Work::Delete { id: v.own.id.clone() };
+        let removal = Removal::Volume(v.own.id.clone());
         let op_key = key(&v.own.id);
         if v.instance.as_ref().is_some_and(|id| instances.iter().any(|i| i.own.id == *id)) && !v.dynamic {
             // The root volume of an instance that goes: it goes with it, this is for the one that does not.
-            plan.push(plan::Op { key: op_key, after: vec![terminating.to_owned()], change: None, work: plan::Work::Volume(work) });
+            plan.push(step(&op_key, vec![terminating.to_owned()], removal));
         } else {
             let details = vec![v.own.id.clone(), format!("{} GiB {}", v.size, v.kind)];
-            plan.delete("volume", &named(&v.own), &op_key, vec![terminating.to_owned()], details, plan::Work::Volume(work));
+            plan.delete("volume", &named(&v.own), &op_key, vec![terminating.to_owned()], details, removal);
         }
     }
 
@@ -100,24 +97,22 @@ pub fn plan(world: &World, ids: &BTreeSet<&str>, plan: &mut Plan) {
     }
     let mut revoked = Vec::new();
     for ((group, egress), ids) in rules {
-        let step = format!("revoke/{group}/{}", if egress { "out" } else { "in" });
-        let work = security_group_rule::Work::Delete { group, ids, egress };
+        let name = format!("revoke/{group}/{}", if egress { "out" } else { "in" });
         // Not before the machines are gone: until then they may need their connections.
-        plan.push(plan::Op { key: step.clone(), after: vec![terminating.to_owned()], change: None, work: plan::Work::Rule(work) });
-        revoked.push(step);
+        plan.push(step(&name, vec![terminating.to_owned()], Removal::Rules { group, ids, egress }));
+        revoked.push(name);
     }
     for g in &groups {
         let mut after = revoked.clone();
         after.push(terminating.to_owned());
-        let work = security_group::Work::Delete { id: g.own.id.clone() };
-        plan.delete("security group", &named(&g.own), &key(&g.own.id), after, vec![g.own.id.clone()], plan::Work::SecurityGroup(work));
+        let removal = Removal::SecurityGroup(g.own.id.clone());
+        plan.delete("security group", &named(&g.own), &key(&g.own.id), after, vec![g.own.id.clone()], removal);
     }
 
     let mut subnets = Vec::new();
     for s in world.subnets.iter().filter(|s| goes(&s.own)) {
-        let work = subnet::Work::Delete { id: s.own.id.clone() };
         let details = vec![s.own.id.clone(), s.cidr.clone()];
-        plan.delete("subnet", &named(&s.own), &key(&s.own.id), machines_gone.clone(), details, plan::Work::Subnet(work));
+        plan.delete("subnet", &named(&s.own), &key(&s.own.id), machines_gone.clone(), details, Removal::Subnet(s.own.id.clone()));
         subnets.push(&s.own);
     }
 
@@ -125,13 +120,12 @@ pub fn plan(world: &World, ids: &BTreeSet<&str>, plan: &mut Plan) {
     for t in world.route_tables.iter().filter(|t| goes(&t.own)) {
         let mut after = Vec::new();
         for association in t.associations.values() {
-            let step = format!("disassociate/{association}");
-            let work = route_table::Work::Disassociate { association: association.clone() };
-            plan.push(plan::Op { key: step.clone(), after: machines_gone.clone(), change: None, work: plan::Work::RouteTable(work) });
-            after.push(step);
+            let name = format!("disassociate/{association}");
+            plan.push(step(&name, machines_gone.clone(), Removal::TableAssociation(association.clone())));
+            after.push(name);
         }
-        let work = route_table::Work::Delete { id: t.own.id.clone() };
-        plan.delete("route table", &named(&t.own), &key(&t.own.id), after, vec![t.own.id.clone()], plan::Work::RouteTable(work));
+        let removal = Removal::RouteTable(t.own.id.clone());
+        plan.delete("route table", &named(&t.own), &key(&t.own.id), after, vec![t.own.id.clone()], removal);
         tables.push(&t.own);
     }
 
@@ -139,29 +133,31 @@ pub fn plan(world: &World, ids: &BTreeSet<&str>, plan: &mut Plan) {
     for g in world.internet_gateways.iter().filter(|g| goes(&g.own)) {
         let mut after = Vec::new();
         if let Some(vpc) = &g.vpc {
-            let step = format!("detach/{}", g.own.id);
-            let work = internet_gateway::Work::Detach { id: g.own.id.clone(), vpc: vpc.clone() };
+            let name = format!("detach/{}", g.own.id);
             // Detaching is refused while public addresses are mapped.
             let mut first = machines_gone.clone();
             first.extend(keys(&addresses));
-            plan.push(plan::Op { key: step.clone(), after: first, change: None, work: plan::Work::InternetGateway(work) });
-            after.push(step);
+            plan.push(step(&name, first, Removal::Attachment { gateway: g.own.id.clone(), vpc: vpc.clone() }));
+            after.push(name);
         }
-        let work = internet_gateway::Work::Delete { id: g.own.id.clone() };
-        let op = key(&g.own.id);
-        plan.delete("internet gateway", &named(&g.own), &op, after, vec![g.own.id.clone()], plan::Work::InternetGateway(work));
+        let removal = Removal::InternetGateway(g.own.id.clone());
+        plan.delete("internet gateway", &named(&g.own), &key(&g.own.id), after, vec![g.own.id.clone()], removal);
         gateways.push(&g.own);
     }
 
     let group_owns: Vec<&Owned> = groups.iter().map(|g| &g.own).collect();
     for v in world.vpcs.iter().filter(|v| goes(&v.own)) {
         let after = [&group_owns, &subnets, &tables, &gateways].into_iter().flat_map(|k| keys(k)).chain(machines_gone.clone()).collect();
-        let work = vpc::Work::Delete { id: v.own.id.clone() };
         let details = vec![v.own.id.clone(), v.cidr.clone()];
-        plan.delete("vpc", &named(&v.own), &key(&v.own.id), after, details, plan::Work::Vpc(work));
+        plan.delete("vpc", &named(&v.own), &key(&v.own.id), after, details, Removal::Vpc(v.own.id.clone()));
     }
     for k in world.key_pairs.iter().filter(|k| goes(&k.own)) {
-        let work = key_pair::Work::Delete { name: k.name.clone() };
-        plan.delete("key pair", &named(&k.own), &key(&k.own.id), vec![], vec![k.own.id.clone(), k.name.clone()], plan::Work::KeyPair(work));
+        let details = vec![k.own.id.clone(), k.name.clone()];
+        plan.delete("key pair", &named(&k.own), &key(&k.own.id), vec![], details, Removal::KeyPair(k.name.clone()));
     }
+}
+
+/// A part of something else's deletion.
+fn step(key: &str, after: Vec<plan::Key>, removal: Removal) -> Op {
+    Op { key: key.to_owned(), after, change: None, work: plan::Work::Remove(removal) }
 }

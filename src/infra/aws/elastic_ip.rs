@@ -1,10 +1,10 @@
 //! Elastic IPs: one per NAT gateway, one per control plane. AllocateAddress takes no client token, so they are found by tag.
 
 use super::{
-    api::{Effect, gone_is_fine},
+    api::Effect,
     errors::Fault,
     internet_gateway,
-    plan::{self, Plan},
+    plan::{self, Creation, Plan},
     run::Ctx,
     tags::{Tags, at_creation},
     wanted::Wanted,
@@ -27,28 +27,17 @@ pub enum Work {
         /// The machine's key.
         instance: String,
     },
-    /// Takes it away from whatever has it.
-    Disassociate {
-        /// The association.
-        association: String,
-    },
-    /// Releases it.
-    Delete {
-        /// Its id.
-        id: String,
-    },
 }
 
 /// Adds what differs: the addresses, and that control planes have theirs.
 pub fn diff(wanted: &Wanted, world: &World, plan: &mut Plan) {
     for key in &wanted.addresses {
         let there = world.address(key);
-        if let Some(address) = there {
-            plan.keep("elastic ip", key, &address.own, &wanted.tags(key));
-        } else {
-            let work = Work::Create { tags: wanted.tags(key) };
-            plan.create("elastic ip", key, &[], vec![], plan::Work::ElasticIp(work));
-        }
+        plan.resource("elastic ip", key, world, there.map(|a| &a.own), wanted.tags(key), |tags| Creation {
+            after: &[],
+            details: Vec::new(),
+            work: plan::Work::ElasticIp(Work::Create { tags }),
+        });
         let Some(machine) = wanted.machines.iter().find(|m| m.address_key.as_deref() == Some(key)) else { continue };
         let has = there.and_then(|a| a.instance.as_deref());
         let instance = world.instance(&machine.key).map(|i| i.own.id.as_str());
@@ -84,18 +73,6 @@ impl Work {
                         ec2.associate_address().allocation_id(&id).instance_id(&instance).allow_reassociation(true).send()
                     })
                     .await?;
-                Ok(None)
-            }
-            Self::Disassociate { association } => {
-                gone_is_fine(
-                    ctx.api
-                        .call("DisassociateAddress", Effect::Takes, || ec2.disassociate_address().association_id(association).send())
-                        .await,
-                )?;
-                Ok(None)
-            }
-            Self::Delete { id } => {
-                gone_is_fine(ctx.api.call("ReleaseAddress", Effect::Takes, || ec2.release_address().allocation_id(id).send()).await)?;
                 Ok(None)
             }
         }

@@ -1,7 +1,7 @@
 //! Instances. What cannot be changed in place is refused with the way out; a zone without capacity leads to the next one.
 
 use super::{
-    api::{Effect, gone_is_fine},
+    api::Effect,
     errors::{Fault, Meaning},
     key_pair,
     plan::{self, Plan},
@@ -49,11 +49,6 @@ pub enum Work {
         id: String,
         /// On or off.
         on: bool,
-    },
-    /// Terminates and waits until they are gone.
-    Delete {
-        /// The instances.
-        ids: Vec<String>,
     },
 }
 
@@ -242,26 +237,16 @@ impl Work {
                 ctx.create_tags(id, &[(tags::PROTECTED.to_owned(), on.to_string())].into()).await?;
                 Ok(None)
             }
-            Self::Delete { ids } => {
-                terminate(ctx, ids).await?;
-                Ok(None)
-            }
         }
     }
 }
 
-/// Terminates and waits until no network interface can be left.
-async fn terminate(ctx: &Ctx<'_>, ids: &[String]) -> Result<(), Fault> {
-    let ids = Some(ids.to_vec());
-    let ask = || ctx.api.ec2.terminate_instances().set_instance_ids(ids.clone()).send();
-    gone_is_fine(ctx.api.call("TerminateInstances", Effect::Takes, ask).await)?;
+/// Waits until no network interface of theirs can be left.
+pub(super) async fn wait_terminated(ctx: &Ctx<'_>, ids: &[String]) -> Result<(), Fault> {
     ctx.api
         .wait_for("DescribeInstances", "the instances are terminated", async || {
-            let found = ctx
-                .api
-                .call("DescribeInstances", Effect::Takes, || ctx.api.ec2.describe_instances().set_instance_ids(ids.clone()).send())
-                .await;
-            match found {
+            let call = || ctx.api.ec2.describe_instances().set_instance_ids(Some(ids.to_vec())).send();
+            match ctx.api.call("DescribeInstances", Effect::Takes, call).await {
                 Err(fault) if fault.meaning == Meaning::NotFound => Ok(Some(())),
                 Err(fault) => Err(fault),
                 Ok(found) => {

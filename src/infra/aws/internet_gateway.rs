@@ -1,9 +1,9 @@
 //! The internet gateway and its attachment.
 
 use super::{
-    api::{Effect, gone_is_fine},
+    api::Effect,
     errors::{Fault, Meaning},
-    plan::{self, Plan},
+    plan::{self, Creation, Plan, Standing},
     run::Ctx,
     tags::{Tags, at_creation},
     vpc,
@@ -27,39 +27,22 @@ pub enum Work {
     },
     /// Attaches it to the VPC.
     Attach,
-    /// Detaches it from a VPC.
-    Detach {
-        /// Its id.
-        id: String,
-        /// The VPC.
-        vpc: String,
-    },
-    /// Deletes it.
-    Delete {
-        /// Its id.
-        id: String,
-    },
 }
 
 /// Adds what differs.
 pub fn diff(wanted: &Wanted, world: &World, plan: &mut Plan) {
-    if let Some(id) = world.adopted.get(KEY) {
-        plan.ids.insert(KEY.to_owned(), id.clone());
+    // Without a route to it nobody needs one.
+    if wanted.tables.is_empty() && !world.adopted.contains_key(KEY) {
         return;
     }
-    if !wanted.needs_internet_gateway(world) {
-        return;
-    }
-    let tags = wanted.tags(KEY);
-    let attached = if let Some(gateway) = world.internet_gateway() {
-        plan.keep("internet gateway", KEY, &gateway.own, &tags);
-        gateway.vpc.is_some()
-    } else {
-        plan.create("internet gateway", KEY, &[], vec![], plan::Work::InternetGateway(Work::Create { tags }));
-        false
-    };
-    if !attached {
-        let fresh = plan.makes(KEY);
+    let there = world.internet_gateway();
+    let standing = plan.resource("internet gateway", KEY, world, there.map(|g| &g.own), wanted.tags(KEY), |tags| Creation {
+        after: &[],
+        details: Vec::new(),
+        work: plan::Work::InternetGateway(Work::Create { tags }),
+    });
+    if standing != Standing::Adopted && there.is_none_or(|g| g.vpc.is_none()) {
+        let fresh = standing == Standing::New;
         let details = vec!["attached to: (nothing) → the vpc".to_owned()];
         plan.part("internet gateway", ATTACHMENT, &[KEY, vpc::KEY], fresh, details, plan::Work::InternetGateway(Work::Attach));
     }
@@ -91,26 +74,6 @@ impl Work {
                     Err(fault) if fault.meaning != Meaning::Duplicate => Err(fault),
                     _ => Ok(None),
                 }
-            }
-            Self::Detach { id, vpc } => {
-                let detached = ctx
-                    .api
-                    .call("DetachInternetGateway", Effect::Takes, || {
-                        ec2.detach_internet_gateway().internet_gateway_id(id).vpc_id(vpc).send()
-                    })
-                    .await;
-                match detached {
-                    Err(fault) if fault.code.as_deref() == Some("Gateway.NotAttached") => Ok(None),
-                    other => gone_is_fine(other).map(|()| None),
-                }
-            }
-            Self::Delete { id } => {
-                gone_is_fine(
-                    ctx.api
-                        .call("DeleteInternetGateway", Effect::Takes, || ec2.delete_internet_gateway().internet_gateway_id(id).send())
-                        .await,
-                )?;
-                Ok(None)
             }
         }
     }

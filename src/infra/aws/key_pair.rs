@@ -1,9 +1,9 @@
 //! The operator's key: made once at the path that the inventory names, and imported into EC2 under the cluster's name.
 
 use super::{
-    api::{Effect, gone_is_fine},
+    api::Effect,
     errors::Fault,
-    plan::{self, Plan},
+    plan::{self, Creation, Plan, Standing},
     run::Ctx,
     tags::{Tags, at_creation},
     wanted::Wanted,
@@ -27,31 +27,20 @@ pub enum Work {
         /// Its tags.
         tags: Tags,
     },
-    /// Deletes it.
-    Delete {
-        /// Its name, unique in a region.
-        name: String,
-    },
 }
 
 /// Adds what differs.
 pub fn diff(wanted: &Wanted, world: &World, plan: &mut Plan) {
-    if let Some(name) = world.adopted.get(KEY) {
-        plan.ids.insert(KEY.to_owned(), name.clone());
-        return;
-    }
-    let tags = wanted.tags(KEY);
-    let name = wanted.key_pair_name();
-    let Some(there) = world.key_pair() else {
+    let there = world.key_pair();
+    let standing = plan.resource("key pair", KEY, world, there.map(|k| &k.own), wanted.tags(KEY), |tags| {
         let (public_key, details) = match wanted.operator_keys.as_deref() {
             Some([key, ..]) => (key.clone(), vec![format!("fingerprint: {}", fingerprint(key))]),
             _ => (String::new(), vec!["a new ed25519 key is made where access.key says".to_owned()]),
         };
-        let work = Work::Import { name, public_key, tags };
-        plan.create("key pair", KEY, &[], details, plan::Work::KeyPair(work));
-        return;
-    };
-    plan.keep("key pair", KEY, &there.own, &tags);
+        let work = Work::Import { name: wanted.key_pair_name(), public_key, tags };
+        Creation { after: &[], details, work: plan::Work::KeyPair(work) }
+    });
+    let (Standing::Kept, Some(there)) = (standing, there) else { return };
     let shown = &there.fingerprint;
     match &wanted.operator_keys {
         Some(keys) if !keys.iter().any(|k| is_same(k, there.public_key.as_deref(), shown)) => {
@@ -103,10 +92,6 @@ impl Work {
                     })
                     .await?;
                 Ok(made.key_pair_id)
-            }
-            Self::Delete { name } => {
-                gone_is_fine(ctx.api.call("DeleteKeyPair", Effect::Takes, || ec2.delete_key_pair().key_name(name).send()).await)?;
-                Ok(None)
             }
         }
     }

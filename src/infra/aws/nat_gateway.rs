@@ -1,10 +1,10 @@
 //! NAT gateways: the slow ones. Creating one does not wait; the routes that need it do.
 
 use super::{
-    api::{Effect, gone_is_fine},
+    api::Effect,
     errors::Fault,
     internet_gateway,
-    plan::{self, Plan},
+    plan::{self, Creation, Plan},
     run::Ctx,
     tags::{Tags, at_creation},
     token,
@@ -29,35 +29,27 @@ pub enum Work {
         /// How many of this key died before: a token must not find those again.
         generation: usize,
     },
-    /// Deletes it and waits until it is gone: only then its address and subnet are free.
-    Delete {
-        /// Its id.
-        id: String,
-    },
 }
 
 /// Adds what differs.
 pub fn diff(wanted: &Wanted, world: &World, plan: &mut Plan) {
     for want in &wanted.nats {
         let key = &want.key;
-        let tags = wanted.tags(key);
-        if let Some(nat) = world.nat_gateway(key) {
-            plan.keep("nat gateway", key, &nat.own, &tags);
-            continue;
-        }
-        for failed in world.nat_gateways.iter().filter(|n| n.own.key == *key && n.state == "failed") {
+        let there = world.nat_gateway(key);
+        // One that failed, or that stands in a duplicate VPC, holds the address until it is gone.
+        let others = world.nat_gateways.iter().filter(|n| n.own.key == *key && there.is_none());
+        for failed in others.clone().filter(|n| n.state == "failed") {
             let why = failed.failure.as_deref().unwrap_or("no reason given");
             plan.notes.push(format!("nat gateway {} failed ({why}); it is replaced", failed.own.id));
         }
-        let generation = world.dead.get(key).map_or(0, std::collections::BTreeSet::len)
-            + world.nat_gateways.iter().filter(|n| n.own.key == *key).count();
-        let work = Work::Create { key: key.clone(), address: want.address.clone(), subnet: want.subnet.clone(), tags, generation };
-        // One that failed, or that stands in a duplicate VPC, holds the address until it is gone.
-        let blocking: Vec<String> =
-            world.nat_gateways.iter().filter(|n| n.own.key == *key).map(|n| format!("delete/{}", n.own.id)).collect();
+        let generation = world.dead.get(key).map_or(0, std::collections::BTreeSet::len) + others.clone().count();
+        let blocking: Vec<String> = others.map(|n| format!("delete/{}", n.own.id)).collect();
         let mut after = vec![want.address.as_str(), &want.subnet, internet_gateway::ATTACHMENT];
         after.extend(blocking.iter().map(String::as_str));
-        plan.create("nat gateway", key, &after, vec![format!("subnet: {}", want.subnet)], plan::Work::NatGateway(work));
+        plan.resource("nat gateway", key, world, there.map(|n| &n.own), wanted.tags(key), |tags| {
+            let work = Work::Create { key: key.clone(), address: want.address.clone(), subnet: want.subnet.clone(), tags, generation };
+            Creation { after: &after, details: vec![format!("subnet: {}", want.subnet)], work: plan::Work::NatGateway(work) }
+        });
     }
 }
 
@@ -89,20 +81,18 @@ impl Work {
                 }
                 Err(Fault::found("CreateNatGateway", "the answer names no gateway"))
             }
-            Self::Delete { id } => {
-                gone_is_fine(
-                    ctx.api.call("DeleteNatGateway", Effect::Takes, || ctx.api.ec2.delete_nat_gateway().nat_gateway_id(id).send()).await,
-                )?;
-                ctx.api
-                    .wait_for("DescribeNatGateways", &format!("{id} is deleted"), async || {
-                        let state = state(ctx, id).await?;
-                        Ok(state.is_none_or(|(s, _)| s == NatGatewayState::Deleted).then_some(()))
-                    })
-                    .await?;
-                Ok(None)
-            }
         }
     }
+}
+
+/// Waits until it is gone.
+pub(super) async fn wait_deleted(ctx: &Ctx<'_>, id: &str) -> Result<(), Fault> {
+    ctx.api
+        .wait_for("DescribeNatGateways", &format!("{id} is deleted"), async || {
+            let state = state(ctx, id).await?;
+            Ok(state.is_none_or(|(s, _)| s == NatGatewayState::Deleted).then_some(()))
+        })
+        .await
 }
 
 /// Waits until it can be a route's target.

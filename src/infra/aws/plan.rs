@@ -3,11 +3,13 @@
 use super::{
     elastic_ip,
     errors::Fault,
-    instance, internet_gateway, key_pair, nat_gateway, route_table,
+    instance, internet_gateway, key_pair, nat_gateway,
+    removal::Removal,
+    route_table,
     run::Ctx,
     security_group, security_group_rule, subnet,
     tags::{self, Tags},
-    volume, vpc,
+    vpc,
     world::{Owned, World},
 };
 use crate::infra::{Action, Change};
@@ -44,7 +46,8 @@ pub enum Work {
     Rule(security_group_rule::Work),
     KeyPair(key_pair::Work),
     Instance(instance::Work),
-    Volume(volume::Work),
+    /// Takes something away.
+    Remove(Removal),
     /// Nothing of its own: it is shown, and another step does it.
     Nothing,
     /// Sets tags on an existing resource.
@@ -68,11 +71,32 @@ impl Work {
             Self::Rule(w) => w.run(ctx).await,
             Self::KeyPair(w) => w.run(ctx).await,
             Self::Instance(w) => w.run(ctx).await,
-            Self::Volume(w) => w.run(ctx).await,
+            Self::Remove(removal) => removal.run(ctx).await.map(|()| None),
             Self::Nothing => Ok(None),
             Self::Tags { id, tags } => ctx.create_tags(id, tags).await.map(|()| None),
         }
     }
+}
+
+/// Whose a resource is that the spec wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Somebody else's, used as it is.
+    Adopted,
+    /// Ours, and there.
+    Kept,
+    /// The plan makes it.
+    New,
+}
+
+/// How a missing resource is made.
+pub struct Creation<'a> {
+    /// Keys of what must be there before.
+    pub after: &'a [&'a str],
+    /// What a person sees.
+    pub details: Vec<String>,
+    /// The call.
+    pub work: Work,
 }
 
 /// What a diff comes to.
@@ -111,6 +135,29 @@ impl Plan {
     /// What a person sees.
     pub fn changes(&self) -> Vec<Change> {
         self.ops.iter().filter_map(|op| op.change.clone()).collect()
+    }
+
+    /// A resource that is wanted: the adopted one, else ours with its tags mended, else it is made.
+    pub fn resource<'a>(
+        &mut self,
+        kind: &str,
+        key: &str,
+        world: &World,
+        there: Option<&Owned>,
+        tags: Tags,
+        make: impl FnOnce(Tags) -> Creation<'a>,
+    ) -> Standing {
+        if let Some(id) = world.adopted.get(key) {
+            self.ids.insert(key.to_owned(), id.clone());
+            return Standing::Adopted;
+        }
+        if let Some(own) = there {
+            self.keep(kind, key, own, &tags);
+            return Standing::Kept;
+        }
+        let Creation { after, details, work } = make(tags);
+        self.create(kind, key, after, details, work);
+        Standing::New
     }
 
     /// Notes that `own` stands for `key`, and mends its tags.
@@ -153,7 +200,8 @@ impl Plan {
     }
 
     /// Adds a deletion.
-    pub fn delete(&mut self, kind: &str, name: &str, key: &str, after: Vec<Key>, details: Vec<String>, work: Work) {
+    pub fn delete(&mut self, kind: &str, name: &str, key: &str, after: Vec<Key>, details: Vec<String>, removal: Removal) {
+        let work = Work::Remove(removal);
         let change = Change { action: Action::Delete, kind: kind.to_owned(), name: name.to_owned(), details };
         self.push(Op { key: key.to_owned(), after, change: Some(change), work });
     }

@@ -1,10 +1,10 @@
 //! Route tables: one to the internet gateway, one per NAT gateway; their default routes and their subnets.
 
 use super::{
-    api::{Effect, gone_is_fine},
+    api::Effect,
     errors::{Fault, Meaning},
     internet_gateway, nat_gateway,
-    plan::{self, Plan},
+    plan::{self, Creation, Plan, Standing},
     run::Ctx,
     tags::{Tags, at_creation},
     token, vpc,
@@ -48,16 +48,6 @@ pub enum Work {
         /// Its present association.
         association: String,
     },
-    /// Takes a subnet away.
-    Disassociate {
-        /// The association.
-        association: String,
-    },
-    /// Deletes it.
-    Delete {
-        /// Its id.
-        id: String,
-    },
 }
 
 /// Adds what differs.
@@ -65,14 +55,12 @@ pub fn diff(wanted: &Wanted, world: &World, plan: &mut Plan) {
     for want in &wanted.tables {
         let key = &want.key;
         let there = world.route_table(key);
-        if let Some(table) = there {
-            plan.keep("route table", key, &table.own, &wanted.tags(key));
-        } else {
-            let work = Work::Create { key: key.clone(), tags: wanted.tags(key) };
-            let details = vec![format!("default route: {}", want.via.key()), format!("subnets: {}", want.subnets.join(", "))];
-            plan.create("route table", key, &[vpc::KEY], details, plan::Work::RouteTable(work));
-        }
-        let fresh = there.is_none();
+        let standing = plan.resource("route table", key, world, there.map(|t| &t.own), wanted.tags(key), |tags| Creation {
+            after: &[vpc::KEY],
+            details: vec![format!("default route: {}", want.via.key()), format!("subnets: {}", want.subnets.join(", "))],
+            work: plan::Work::RouteTable(Work::Create { key: key.clone(), tags }),
+        });
+        let fresh = standing == Standing::New;
         let target = plan.ids.get(want.via.key()).cloned();
         let route = there.and_then(|t| t.default_route.as_ref());
         let good = route.is_some_and(|(to, active)| *active && Some(to) == target.as_ref());
@@ -167,18 +155,6 @@ impl Work {
                         ec2.replace_route_table_association().association_id(association).route_table_id(&table).send()
                     })
                     .await?;
-                Ok(None)
-            }
-            Self::Disassociate { association } => {
-                gone_is_fine(
-                    ctx.api
-                        .call("DisassociateRouteTable", Effect::Takes, || ec2.disassociate_route_table().association_id(association).send())
-                        .await,
-                )?;
-                Ok(None)
-            }
-            Self::Delete { id } => {
-                gone_is_fine(ctx.api.call("DeleteRouteTable", Effect::Takes, || ec2.delete_route_table().route_table_id(id).send()).await)?;
                 Ok(None)
             }
         }

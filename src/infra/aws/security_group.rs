@@ -1,9 +1,9 @@
 //! The two security groups. Their rules stand in `security_group_rule.rs`.
 
 use super::{
-    api::{Effect, gone_is_fine},
+    api::Effect,
     errors::Fault,
-    plan::{self, Plan},
+    plan::{self, Creation, Plan},
     run::Ctx,
     tags::{Tags, at_creation},
     vpc,
@@ -24,29 +24,19 @@ pub enum Work {
         /// Its tags.
         tags: Tags,
     },
-    /// Deletes it.
-    Delete {
-        /// Its id.
-        id: String,
-    },
 }
 
 /// Adds what differs.
 pub fn diff(wanted: &Wanted, world: &World, plan: &mut Plan) {
     for want in &wanted.groups {
         let key = &want.key;
-        if let Some(id) = world.adopted.get(key) {
-            plan.ids.insert(key.clone(), id.clone());
-            continue;
-        }
         let mut tags = wanted.tags(key);
         tags.extend(want.tags.clone());
-        if let Some(group) = world.group(key) {
-            plan.keep("security group", key, &group.own, &tags);
-        } else {
-            let work = Work::Create { name: want.name.clone(), description: want.description.clone(), tags };
-            plan.create("security group", key, &[vpc::KEY], vec![want.description.clone()], plan::Work::SecurityGroup(work));
-        }
+        plan.resource("security group", key, world, world.group(key).map(|g| &g.own), tags, |tags| Creation {
+            after: &[vpc::KEY],
+            details: vec![want.description.clone()],
+            work: plan::Work::SecurityGroup(Work::Create { name: want.name.clone(), description: want.description.clone(), tags }),
+        });
     }
 }
 
@@ -68,10 +58,6 @@ impl Work {
                     })
                     .await?;
                 Ok(made.group_id)
-            }
-            Self::Delete { id } => {
-                gone_is_fine(ctx.api.call("DeleteSecurityGroup", Effect::Takes, || ec2.delete_security_group().group_id(id).send()).await)?;
-                Ok(None)
             }
         }
     }

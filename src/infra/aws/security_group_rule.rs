@@ -2,9 +2,10 @@
 //! Rules that others wrote (the cloud controller, a person) are shown and never removed.
 
 use super::{
-    api::{Effect, gone_is_fine},
+    api::Effect,
     errors::Fault,
     plan::{self, Plan},
+    removal::Removal,
     run::Ctx,
     tags::{Tags, at_creation},
     wanted::{Wanted, WantedRule},
@@ -38,15 +39,6 @@ pub enum Work {
         allows: Allows,
         /// What for.
         description: String,
-    },
-    /// Removes rules of one group.
-    Delete {
-        /// The group's id.
-        group: String,
-        /// `sgr-…`
-        ids: Vec<String>,
-        /// Outgoing.
-        egress: bool,
     },
 }
 
@@ -128,12 +120,12 @@ fn leftovers(wanted: &Wanted, world: &World, matched: &[&String], plan: &mut Pla
         for rule in world.rules.iter().filter(|r| r.group == id && !matched.contains(&&r.id)) {
             let ours = rule.tags.get(super::tags::CLUSTER).is_some_and(|c| *c == wanted.cluster);
             if ours {
-                let work = Work::Delete { group: id.clone(), ids: vec![rule.id.clone()], egress: rule.egress };
+                let removal = Removal::Rules { group: id.clone(), ids: vec![rule.id.clone()], egress: rule.egress };
                 let name = rule.key.as_deref().map_or_else(|| rule.id.clone(), plan::label);
                 // New rules first: traffic that both allow is never cut.
                 let after = wanted.rules.iter().map(|r| r.key.clone()).collect();
                 let details = vec![show(&rule.allows)];
-                plan.delete("security group rule", &name, &format!("delete/{}", rule.id), after, details, plan::Work::Rule(work));
+                plan.delete("security group rule", &name, &format!("delete/{}", rule.id), after, details, removal);
             } else if !rule.egress {
                 plan.notes.push(format!(
                     "{} in group {key} is not ours and stays: {}{}",
@@ -207,29 +199,6 @@ impl Work {
                         ec2.modify_security_group_rules().group_id(&group).security_group_rules(update.clone()).send()
                     })
                     .await?;
-                Ok(None)
-            }
-            Self::Delete { group, ids, egress } => {
-                let ids = Some(ids.clone());
-                if *egress {
-                    gone_is_fine(
-                        ctx.api
-                            .call("RevokeSecurityGroupEgress", Effect::Takes, || {
-                                let call = ec2.revoke_security_group_egress().group_id(group);
-                                call.set_security_group_rule_ids(ids.clone()).send()
-                            })
-                            .await,
-                    )?;
-                } else {
-                    gone_is_fine(
-                        ctx.api
-                            .call("RevokeSecurityGroupIngress", Effect::Takes, || {
-                                let call = ec2.revoke_security_group_ingress().group_id(group);
-                                call.set_security_group_rule_ids(ids.clone()).send()
-                            })
-                            .await,
-                    )?;
-                }
                 Ok(None)
             }
         }

@@ -1,9 +1,9 @@
 //! Subnets: one public, and private ones over the zones.
 
 use super::{
-    api::{Effect, gone_is_fine},
+    api::Effect,
     errors::Fault,
-    plan::{self, Plan},
+    plan::{self, Creation, Plan, Standing},
     run::Ctx,
     tags::{Tags, at_creation},
     vpc,
@@ -29,40 +29,31 @@ pub enum Work {
         /// Its key.
         key: String,
     },
-    /// Deletes it.
-    Delete {
-        /// Its id.
-        id: String,
-    },
 }
 
 /// Adds what differs.
 pub fn diff(wanted: &Wanted, world: &World, plan: &mut Plan) {
     for want in &wanted.subnets {
         let key = &want.key;
-        if let Some(id) = world.adopted.get(key) {
-            plan.ids.insert(key.clone(), id.clone());
-            continue;
-        }
         let mut tags = wanted.tags(key);
         tags.extend(want.tags.clone());
-        let public_ip = if let Some(subnet) = world.subnet(key) {
-            plan.keep("subnet", key, &subnet.own, &tags);
-            if subnet.cidr != want.cidr {
-                plan.refused.push(format!(
-                    "subnet {key} ({}): its range {} cannot become {}: add a new subnet at the end of the list instead",
-                    subnet.own.id, subnet.cidr, want.cidr
-                ));
-            }
-            subnet.public_ip
-        } else {
-            let work = Work::Create { cidr: want.cidr.clone(), zone: want.zone.clone(), tags };
-            let details = vec![format!("range: {}", want.cidr), format!("zone: {}", want.zone)];
-            plan.create("subnet", key, &[vpc::KEY], details, plan::Work::Subnet(work));
-            false
-        };
-        if want.public && !public_ip {
-            let fresh = plan.makes(key);
+        let there = world.subnet(key);
+        let standing = plan.resource("subnet", key, world, there.map(|s| &s.own), tags, |tags| Creation {
+            after: &[vpc::KEY],
+            details: vec![format!("range: {}", want.cidr), format!("zone: {}", want.zone)],
+            work: plan::Work::Subnet(Work::Create { cidr: want.cidr.clone(), zone: want.zone.clone(), tags }),
+        });
+        if standing == Standing::Adopted {
+            continue;
+        }
+        if let Some(subnet) = there.filter(|s| s.cidr != want.cidr) {
+            plan.refused.push(format!(
+                "subnet {key} ({}): its range {} cannot become {}: add a new subnet at the end of the list instead",
+                subnet.own.id, subnet.cidr, want.cidr
+            ));
+        }
+        if want.public && !there.is_some_and(|s| s.public_ip) {
+            let fresh = standing == Standing::New;
             let details = vec!["public address at launch: no → yes".to_owned()];
             let part = format!("{key}/public-ip");
             plan.part("subnet", &part, &[key], fresh, details, plan::Work::Subnet(Work::PublicIp { key: key.clone() }));
@@ -97,10 +88,6 @@ impl Work {
                         ec2.modify_subnet_attribute().subnet_id(&id).map_public_ip_on_launch(on.clone()).send()
                     })
                     .await?;
-                Ok(None)
-            }
-            Self::Delete { id } => {
-                gone_is_fine(ctx.api.call("DeleteSubnet", Effect::Takes, || ec2.delete_subnet().subnet_id(id).send()).await)?;
                 Ok(None)
             }
         }

@@ -1,9 +1,9 @@
 //! The VPC and its DNS attributes.
 
 use super::{
-    api::{Effect, gone_is_fine},
+    api::Effect,
     errors::Fault,
-    plan::{self, Plan},
+    plan::{self, Creation, Plan, Standing},
     run::Ctx,
     tags::{Tags, at_creation},
     wanted::Wanted,
@@ -28,36 +28,28 @@ pub enum Work {
     DnsSupport,
     /// `enableDnsHostnames`.
     DnsHostnames,
-    /// Deletes it.
-    Delete {
-        /// Its id.
-        id: String,
-    },
 }
 
 /// Adds what differs.
 pub fn diff(wanted: &Wanted, world: &World, plan: &mut Plan) {
-    if let Some(id) = world.adopted.get(KEY) {
-        plan.ids.insert(KEY.to_owned(), id.clone());
+    let there = world.vpc_id().and_then(|id| world.vpcs.iter().find(|v| v.own.id == id));
+    let standing = plan.resource("vpc", KEY, world, there.map(|v| &v.own), wanted.tags(KEY), |tags| Creation {
+        after: &[],
+        details: vec![format!("range: {}", wanted.vpc_cidr)],
+        work: plan::Work::Vpc(Work::Create { cidr: wanted.vpc_cidr.clone(), tags }),
+    });
+    if standing == Standing::Adopted {
         return;
     }
-    let tags = wanted.tags(KEY);
-    let there = world.vpc_id().and_then(|id| world.vpcs.iter().find(|v| v.own.id == id));
-    let (fresh, support, hostnames) = if let Some(vpc) = there {
-        plan.keep("vpc", KEY, &vpc.own, &tags);
-        if vpc.cidr != wanted.vpc_cidr {
-            plan.refused.push(format!(
-                "vpc {}: its range {} cannot become {}: destroy the cluster first, or keep network.vpc",
-                vpc.own.id, vpc.cidr, wanted.vpc_cidr
-            ));
-        }
-        (false, vpc.dns_support, vpc.dns_hostnames)
-    } else {
-        let work = Work::Create { cidr: wanted.vpc_cidr.clone(), tags };
-        plan.create("vpc", KEY, &[], vec![format!("range: {}", wanted.vpc_cidr)], plan::Work::Vpc(work));
-        // DNS support is on in a new VPC (CreateVpc); host names are not.
-        (true, true, false)
-    };
+    if let Some(vpc) = there.filter(|v| v.cidr != wanted.vpc_cidr) {
+        plan.refused.push(format!(
+            "vpc {}: its range {} cannot become {}: destroy the cluster first, or keep network.vpc",
+            vpc.own.id, vpc.cidr, wanted.vpc_cidr
+        ));
+    }
+    let fresh = standing == Standing::New;
+    // DNS support is on in a new VPC (CreateVpc); host names are not.
+    let (support, hostnames) = there.map_or((true, false), |v| (v.dns_support, v.dns_hostnames));
     if !support {
         let details = vec!["dns support: off → on".to_owned()];
         plan.part("vpc", "vpc/dns-support", &[KEY], fresh, details, plan::Work::Vpc(Work::DnsSupport));
@@ -98,10 +90,6 @@ impl Work {
                         ec2.modify_vpc_attribute().vpc_id(&id).enable_dns_hostnames(on.clone()).send()
                     })
                     .await?;
-                Ok(None)
-            }
-            Self::Delete { id } => {
-                gone_is_fine(ctx.api.call("DeleteVpc", Effect::Takes, || ec2.delete_vpc().vpc_id(id).send()).await)?;
                 Ok(None)
             }
         }

@@ -4,7 +4,7 @@ use super::{
     facts::{Facts, Image},
     internet_gateway,
     tags::{self, Tags},
-    world::{Allows, World},
+    world::Allows,
 };
 use crate::{
     infra::{
@@ -215,11 +215,6 @@ impl Wanted {
     /// The key pair's name in EC2.
     pub fn key_pair_name(&self) -> String {
         format!("kubewright-{}", self.cluster)
-    }
-
-    /// Whether anything is routed to the internet by us.
-    pub fn needs_internet_gateway(&self, _world: &World) -> bool {
-        !self.tables.is_empty()
     }
 }
 
