@@ -284,7 +284,7 @@ impl Runner {
             message: Some(why.to_owned()),
             output: None,
             diff: Vec::new(),
-            result: None,
+            result: Some(serde_json::json!({"unreachable": true, "msg": why, "changed": false})),
         });
         if ignored {
             let mut data = self.host.data();

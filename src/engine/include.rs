@@ -38,7 +38,7 @@ impl Runner {
         planned.looped = task.loop_.is_some();
         let mut sequence: Vec<(Entries, Arc<Locals>)> = Vec::new();
         let mut results = Results::empty();
-        let mut failed = false;
+        let (mut failed, mut missing) = (false, false);
         for vars in rounds {
             let inner = scope.with(vars.clone());
             let (result, found) = match plan::first_false(&self.world, &inner, &task.keywords.when) {
@@ -50,7 +50,10 @@ impl Runner {
                         result.fields.insert("include".to_owned(), Value::from(what));
                         (result, Some(entries))
                     }
-                    Err(why) => (TaskResult::failure(why), None),
+                    Err(why) => {
+                        missing = true;
+                        (TaskResult::failure(why), None)
+                    }
                 },
             };
             if scope.wants_any() {
@@ -65,6 +68,8 @@ impl Runner {
             planned.items.push(Item { vars, label: String::new(), work: ItemWork::Done(result.clone(), Effect::None) });
             results.push(result);
         }
+        // What cannot be loaded is nothing to ignore, as in Ansible.
+        planned.ignore_errors &= !missing;
         let before = self.stack.clone();
         if failed || sequence.is_empty() {
             self.consume(task);
@@ -114,7 +119,7 @@ impl Runner {
             let loaded = if loader.problems.has_errors() { Err(loader.problems.to_string()) } else { Ok(entries) };
             lock(&world.includes).entry(key).or_insert(loaded).clone()?
         };
-        Ok((path.display().to_string(), entries))
+        Ok((name, entries))
     }
 
     fn find(&self, task: &Task, name: &str) -> Result<PathBuf, String> {
@@ -195,7 +200,17 @@ impl Runner {
         let action = task.args.free_form.as_ref().map(|r| value::as_text(&r.value)).unwrap_or_default();
         match plan::first_false(&self.world, scope, &task.keywords.when) {
             Ok(None) => {}
-            Ok(Some(_)) => return self.consume(task),
+            Ok(Some(condition)) => {
+                // Told, but not counted.
+                let mut planned = Planned::bare(&self.world, task, Arc::new(self.scope(Some(task), self.stack.locals())));
+                planned.items = vec![Item { vars: Vec::new(), label: String::new(), work: ItemWork::Done(plan::skipped(condition), Effect::None) }];
+                let before = self.stack.clone();
+                self.consume(task);
+                self.settle_known(planned, before);
+                let mut data = self.host.data();
+                data.counts.skipped = data.counts.skipped.saturating_sub(1);
+                return;
+            }
             Err(_) if scope.wants_any() => return self.provide(scope.take_wants()).await,
             Err(e) => return self.fail_here(&e.to_string()),
         }
@@ -210,10 +225,13 @@ impl Runner {
             "end_host" => self.stack = super::level::Stack::default(),
             "end_role" => self.end_role(task),
             "clear_facts" => {
-                let mut data = self.host.data();
-                data.facts.clear();
-                data.asked.clear();
-                data.asked_all = false;
+                for name in &self.run.batch {
+                    let host = self.world.host(name);
+                    let mut data = host.data();
+                    data.facts.clear();
+                    data.asked.clear();
+                    data.asked_all = false;
+                }
             }
             "clear_host_errors" => {
                 let names = self.run.batch.clone();

@@ -3,7 +3,7 @@
 use super::{value, world::World};
 use crate::{
     playbook::{EMBEDDED, Files},
-    template::{Lookups, Scope, Templar, TemplateFile},
+    template::{Lookups, Scope, Templar, TemplateError, TemplateFile},
 };
 use minijinja::{Value, value::ValueKind};
 use std::{
@@ -40,6 +40,25 @@ pub(super) fn with(world: &World, name: &str, terms: &[Value], scope: &dyn Scope
         return Ok(hosts.into_iter().map(Value::from).collect());
     }
     lookups.lookup(short, terms, &[], scope)
+}
+
+/// A scope with variables of its own above another.
+struct More<'a> {
+    base: &'a dyn Scope,
+    more: Vec<(String, Value)>,
+}
+
+impl Scope for More<'_> {
+    fn get(&self, name: &str) -> Result<Option<Value>, TemplateError> {
+        match self.more.iter().find(|(n, _)| n == name) {
+            Some((_, value)) => Ok(Some(value.clone())),
+            None => self.base.get(name),
+        }
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.base.names().into_iter().chain(self.more.iter().map(|(n, _)| n.clone())).collect()
+    }
 }
 
 fn items(value: &Value) -> Option<Vec<Value>> {
@@ -225,7 +244,8 @@ impl Lookups for EngineLookups {
                     self.search(scope, "templates", t).ok_or_else(|| format!("the template file {t} could not be found for the lookup"))?;
                 let file = TemplateFile::new(path.display().to_string(), self.text(&path)?);
                 let templar = self.templar.get().ok_or("no templates here")?;
-                templar.render_file(&file, scope).map(Value::from).map_err(|e| e.to_string())
+                let more = option("template_vars").map(|v| value::pairs(&v)).unwrap_or_default();
+                templar.render_file(&file, &More { base: scope, more }).map(Value::from).map_err(|e| e.to_string())
             }),
             "lines" => {
                 let mut out = Vec::new();

@@ -61,7 +61,11 @@ pub(super) fn get(scope: &TaskScope, name: &str) -> Option<Value> {
         "ansible_play_hosts_all" => frame.run.as_ref()?.all.iter().map(|h| Value::from(h.as_str())).collect(),
         "ansible_play_name" => {
             let play = &frame.run.as_ref()?.play;
-            Value::from(play.name.clone().unwrap_or_else(|| super::value::as_list(&play.hosts.value).join(",")))
+            match &play.name {
+                Some(name) if name.contains("{{") => world.templar.render(name, scope).unwrap_or_else(|_| name.as_str().into()),
+                Some(name) => name.as_str().into(),
+                None => super::value::as_list(&play.hosts.value).join(",").into(),
+            }
         }
         "playbook_dir" => {
             let dir = task.map(|t| &t.playbook_dir).or_else(|| frame.run.as_ref().map(|r| &r.play.directory))?;
@@ -75,8 +79,19 @@ pub(super) fn get(scope: &TaskScope, name: &str) -> Option<Value> {
         "ansible_forks" => Value::from(world.options.forks),
         "role_name" | "ansible_role_name" => Value::from(role?.name.as_str()),
         "role_path" => Value::from(absolute(&role?.directory)),
-        "role_names" | "ansible_role_names" | "ansible_play_role_names" => {
-            frame.run.as_ref()?.play.roles.iter().map(|r| Value::from(r.name.as_str())).collect()
+        "role_names" | "ansible_play_role_names" | "ansible_dependent_role_names" => {
+            let dependent = name == "ansible_dependent_role_names";
+            let roles = frame.run.as_ref()?.play.roles.iter();
+            roles.filter(|r| r.dependency == dependent).map(|r| Value::from(r.name.as_str())).collect()
+        }
+        "ansible_role_names" => {
+            let mut names = std::collections::BTreeSet::new();
+            let mut open: Vec<_> = frame.run.as_ref()?.play.roles.iter().collect();
+            while let Some(role) = open.pop() {
+                names.insert(role.name.as_str());
+                open.extend(&role.dependencies);
+            }
+            names.into_iter().map(Value::from).collect()
         }
         "ansible_parent_role_names" => parents(role?).iter().rev().map(|(n, _)| Value::from(n.as_str())).collect(),
         "ansible_parent_role_paths" => parents(role?).iter().rev().map(|(_, p)| Value::from(absolute(p))).collect(),

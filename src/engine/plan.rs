@@ -310,6 +310,12 @@ fn module_work(world: &World, task: &Arc<Task>, def: &'static crate::modules::Mo
 fn render(world: &World, task: &Task, scope: &TaskScope, file: &LocalFile, args: &Args) -> Result<String, String> {
     let text = String::from_utf8(file.content.to_vec()).map_err(|_| format!("{} is not UTF-8 text", file.path.display()))?;
     let path = file.path.display().to_string();
+    // Line ends of the template's own text; those of values stay.
+    let text = match args.named.get("newline_sequence").and_then(|v| v.as_str()) {
+        Some("\r\n" | "\\r\\n") => text.replace('\n', "\r\n"),
+        Some("\r" | "\\r") => text.replace('\n', "\r"),
+        _ => text,
+    };
     let mut template = TemplateFile::new(path.clone(), text);
     let flag = |name: &str| args.named.get(name).and_then(value::as_bool);
     let options = &mut template.options;

@@ -17,7 +17,7 @@ use crate::{
 use minijinja::Value;
 use std::{
     collections::{BTreeSet, HashSet},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
 };
 
 /// The longest program, in tasks: a person should see results now and then, and memory is bounded.
@@ -72,7 +72,7 @@ impl Runner {
         let mut stack = Stack::default();
         stack.push(Level::new(entries.into(), Arc::default(), Kind::Plain));
         Self {
-            waiting_for_start: world.options.start_at_task.is_some(),
+            waiting_for_start: world.options.start_at_task.is_some() && !world.begun.load(Ordering::Relaxed),
             world,
             host,
             handlers: play.handlers.clone(),
@@ -326,6 +326,7 @@ impl Runner {
                 return true;
             }
             self.waiting_for_start = false;
+            self.world.begun.store(true, Ordering::Relaxed);
         }
         !playbook::selected(&task.keywords.tags, &self.world.options.tags, &self.world.options.skip_tags)
     }
@@ -343,6 +344,7 @@ impl Runner {
             || k.run_once.is_some()
             || k.delegate_to.is_some()
             || matches!(task.action, Action::Builtin(Builtin::AddHost | Builtin::GroupBy))
+            || ends_for_all(task)
             || task.action.name() == "fetch"
             || analysis::reads_others(&self.world, scope, &analysis.reads)
     }
@@ -432,6 +434,13 @@ fn alone(task: &Task) -> bool {
         || task.async_.is_some()
         || task.loop_.as_ref().is_some_and(|l| l.pause.is_some() || !l.break_when.is_empty())
         || matches!(task.action, Action::Builtin(Builtin::IncludeTasks | Builtin::IncludeRole | Builtin::Meta | Builtin::AddHost))
+}
+
+/// `meta` that is done once, by the first host, for all: they must be where Ansible would have them.
+pub(super) fn ends_for_all(task: &Task) -> bool {
+    let action = task.args.free_form.as_ref().and_then(|r| r.value.as_str());
+    matches!(task.action, Action::Builtin(Builtin::Meta))
+        && action.is_some_and(|a| matches!(a, "end_play" | "end_batch" | "clear_facts" | "clear_host_errors" | "refresh_inventory"))
 }
 
 /// What follows must see how this one ended.

@@ -146,7 +146,11 @@ impl TaskScope {
         if name == "ansible_facts" {
             return Some(Value::from_object(FactsObject { host: Arc::clone(&self.frame.host), wants: Arc::clone(&self.wants) }));
         }
-        read_fact(&self.frame.host, name.strip_prefix("ansible_")?, &self.wants)
+        if let Some(name) = name.strip_prefix("ansible_") {
+            return read_fact(&self.frame.host, name, &self.wants);
+        }
+        let data = self.frame.host.data();
+        if data.brought.contains(name) { data.facts.get(name).cloned() } else { None }
     }
 
     /// The raw text behind a name, for the analysis of what it depends on.

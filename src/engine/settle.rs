@@ -282,6 +282,9 @@ impl Runner {
         let mut data = self.host.data();
         if !sets || cacheable {
             data.asked.extend(result.facts.keys().cloned());
+            if !sets {
+                data.brought.extend(result.facts.keys().cloned());
+            }
             data.facts.extend(result.facts.iter().map(|(k, v)| (k.clone(), v.clone())));
         }
         if sets {

@@ -41,7 +41,10 @@ impl Runner {
         let several = self.run.batch.len() > 1 && self.run.play.strategy != crate::playbook::Strategy::Free;
         let once = match plan::flag(&self.world, &*scope, task.keywords.run_once.as_ref()) {
             // `add_host` is done once for all, too (plugins/action/add_host.py, BYPASS_HOST_LOOP).
-            Ok(once) => (once.unwrap_or_default() || matches!(task.action, Action::Builtin(Builtin::AddHost))) && several,
+            Ok(once) => {
+                let always = matches!(task.action, Action::Builtin(Builtin::AddHost)) || super::runner::ends_for_all(&task);
+                (once.unwrap_or_default() || always) && several
+            }
             Err(e) => return self.fail_here(&e.to_string()),
         };
         if once {

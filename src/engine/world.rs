@@ -12,7 +12,7 @@ use minijinja::Value;
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, atomic::AtomicBool},
 };
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -54,6 +54,8 @@ pub(super) struct World {
     /// Work that goes on beside the plays.
     pub(super) jobs: super::jobs::Jobs,
     answers: Mutex<HashMap<String, Value>>,
+    /// The task of `--start-at-task` was met.
+    pub(super) begun: AtomicBool,
     /// Warnings said once.
     warned: Mutex<HashSet<String>>,
 }
@@ -71,6 +73,8 @@ pub(super) struct HostData {
     pub(super) base: Arc<RawVars>,
     /// Facts without prefix.
     pub(super) facts: IndexMap<String, Value>,
+    /// Those that modules brought (`services`, `packages`): they have their name without `ansible_` too.
+    pub(super) brought: BTreeSet<String>,
     /// Facts that were asked for, whether or not the host has them.
     pub(super) asked: BTreeSet<String>,
     /// All facts were asked for.
@@ -132,6 +136,7 @@ impl World {
             throttles: Mutex::default(),
             tick: watch::Sender::new(0),
             warned: Mutex::default(),
+            begun: AtomicBool::new(false),
             jobs: super::jobs::Jobs::default(),
             answers: Mutex::default(),
         })

@@ -1,11 +1,12 @@
 //! Users and what belongs to them: `user`, `group`, `authorized_key`, `known_hosts`, `cron`.
 
 use super::{
-    ArgError, ModuleDef, OptionType as T,
+    ArgError, ModuleDef, OptionType as T, TaskResult,
     args::{Opts, opt},
     outcome,
     script::Script,
 };
+use minijinja::Value;
 
 /// `lib/ansible/modules/group.py`
 pub static GROUP: ModuleDef = ModuleDef {
@@ -23,13 +24,20 @@ pub static GROUP: ModuleDef = ModuleDef {
     facts: &[],
     compile: |args, _| {
         let o = Opts::read(&GROUP, args)?;
+        let (name, state, system) = (o.text_or("name", ""), o.text_or("state", "present"), o.flag("system", false));
+        let finish = outcome::with(move |result, said, _| {
+            put(result, [("name", name.as_str().into()), ("state", state.as_str().into())]);
+            if let Some(gid) = said.get("group").split(':').nth(2).and_then(|g| g.parse::<i64>().ok()) {
+                put(result, [("gid", gid.into()), ("system", system.into())]);
+            }
+        });
         Ok(Script::new()
             .set("kw_name", &o.text_or("name", ""))
             .set("kw_state", &o.text_or("state", "present"))
             .set("kw_gid", &o.int("gid").map(|g| g.to_string()).unwrap_or_default())
-            .flag("kw_system", o.flag("system", false))
+            .flag("kw_system", system)
             .flag("kw_non_unique", o.flag("non_unique", false))
-            .plain("kw_group_check", "kw_group_apply"))
+            .work("kw_group_check", "kw_group_apply", finish))
     },
 };
 
@@ -53,6 +61,7 @@ pub static USER: ModuleDef = ModuleDef {
         opt("non_unique", T::Bool),
         opt("password", T::Str),
         opt("password_lock", T::Bool),
+        opt("expires", T::Float),
         opt("update_password", T::Str).choices(&["always", "on_create"]),
         opt("remove", T::Bool),
         opt("force", T::Bool),
@@ -91,6 +100,7 @@ pub static USER: ModuleDef = ModuleDef {
             .flag("kw_system", o.flag("system", false))
             .flag("kw_non_unique", o.flag("non_unique", false))
             .set("kw_update_password", &o.text_or("update_password", "always"))
+            .set("kw_expires", &expires(&o))
             .set("kw_lock", o.maybe_flag("password_lock").map_or("", |l| if l { "yes" } else { "no" }))
             .flag("kw_remove", o.flag("remove", false))
             .flag("kw_force", o.flag("force", false))
@@ -104,17 +114,55 @@ pub static USER: ModuleDef = ModuleDef {
             Some(hash) => script.blob("kw_password", format!("{hash}\n"), true),
             None => script.set("kw_password", ""),
         };
-        let (name, state) = (o.text_or("name", ""), o.text_or("state", "present"));
-        Ok(script.work(
-            "kw_user_check",
-            "kw_user_apply",
-            outcome::with(move |result, _, _| {
-                result.fields.insert("name".into(), name.as_str().into());
-                result.fields.insert("state".into(), state.as_str().into());
-            }),
-        ))
+        let told = told_user(&o);
+        let absent = o.text_or("state", "present") == "absent";
+        let finish = outcome::with(move |result, said, _| {
+            put(result, told.clone());
+            if absent {
+                return;
+            }
+            let words: Vec<&str> = said.get("passwd").split(':').collect();
+            if let [_, _, uid, gid, comment, home, shell] = words[..] {
+                let number = |text: &str| Value::from(text.parse::<i64>().unwrap_or_default());
+                put(result, [("uid", number(uid)), ("group", number(gid)), ("comment", comment.into()), ("home", home.into()), ("shell", shell.into())]);
+            }
+        });
+        Ok(script.work("kw_user_check", "kw_user_apply", finish))
     },
 };
+
+/// Days since 1970, as shadow(5) has them; `-1`: never.
+fn expires(o: &Opts) -> String {
+    match o.float("expires") {
+        Some(seconds) if seconds < 0.0 => "-1".to_owned(),
+        Some(seconds) => format!("{}", (seconds / 86_400.0).floor()),
+        None => String::new(),
+    }
+}
+
+/// What `user` returns of its own options.
+fn told_user(o: &Opts) -> Vec<(&'static str, Value)> {
+    let mut told = vec![("name", o.text_or("name", "").into()), ("state", Value::from(o.text_or("state", "present")))];
+    if o.text_or("state", "present") == "absent" {
+        told.extend([("force", o.flag("force", false).into()), ("remove", o.flag("remove", false).into())]);
+        return told;
+    }
+    // Which of them depends on whether the user was there: the union does no harm.
+    told.extend(["append", "move_home", "system"].map(|name| (name, Value::from(o.flag(name, false)))));
+    told.push(("create_home", o.flag("create_home", true).into()));
+    if o.has("password") {
+        told.push(("password", "NOT_LOGGING_PASSWORD".into()));
+    }
+    if o.has("groups") {
+        told.push(("groups", o.list("groups").join(",").into()));
+    }
+    told
+}
+
+/// Puts fields into a result.
+fn put(result: &mut TaskResult, fields: impl IntoIterator<Item = (&'static str, Value)>) {
+    result.fields.extend(fields.into_iter().map(|(k, v)| (k.to_owned(), v)));
+}
 
 /// `ansible.posix.authorized_key`
 pub static AUTHORIZED_KEY: ModuleDef = ModuleDef {
@@ -142,7 +190,30 @@ pub static AUTHORIZED_KEY: ModuleDef = ModuleDef {
         let prefix = o.text("key_options").map(|k| format!("{k} ")).unwrap_or_default();
         let keys: Vec<String> =
             key.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).map(|l| format!("{prefix}{l}")).collect();
+        let text = |name: &str| o.text(name).map_or(Value::from(()), Value::from);
+        let told = [
+            ("user", text("user")),
+            ("key", text("key")),
+            ("state", o.text_or("state", "present").into()),
+            ("path", text("path")),
+            ("key_options", text("key_options")),
+            ("comment", text("comment")),
+            ("manage_dir", o.flag("manage_dir", true).into()),
+            ("exclusive", o.flag("exclusive", false).into()),
+            ("validate_certs", o.flag("validate_certs", true).into()),
+            ("follow", o.flag("follow", false).into()),
+        ];
+        let finish = outcome::with(move |result, said, _| {
+            let state = result.fields.get("state").cloned();
+            put(result, told.clone());
+            put(result, [("keyfile", said.get("keyfile").into())]);
+            // Of a path that was given, Ansible tells the file's own state.
+            if let (Some(state), false) = (state, told[3].1.is_none()) {
+                put(result, [("state", state)]);
+            }
+        });
         Ok(Script::new()
+            .flag("kw_tells", o.has("path"))
             .set("kw_user", &o.text_or("user", ""))
             .set_sh("kw_file", &o.path("path"))
             .set("kw_home_now", "")
@@ -150,7 +221,7 @@ pub static AUTHORIZED_KEY: ModuleDef = ModuleDef {
             .flag("kw_exclusive", o.flag("exclusive", false))
             .flag("kw_manage", o.flag("manage_dir", true))
             .set("kw_list", &keys.join("\n"))
-            .plain("kw_keys_check", "kw_keys_apply"))
+            .work("kw_keys_check", "kw_keys_apply", finish))
     },
 };
 
@@ -177,12 +248,24 @@ pub static KNOWN_HOSTS: ModuleDef = ModuleDef {
             return Err(ArgError("known_hosts: hash_host is not supported".into()));
         }
         let path = o.text_or("path", "~/.ssh/known_hosts");
+        let told = [
+            ("name", Value::from(o.text_or("name", ""))),
+            ("key", o.text("key").map_or(Value::from(()), Value::from)),
+            ("state", state.as_str().into()),
+            ("hash_host", false.into()),
+        ];
+        let finish = outcome::with(move |result, said, _| {
+            let state = result.fields.get("state").cloned();
+            put(result, told.clone());
+            put(result, [("path", said.get("path").into())]);
+            put(result, state.map(|s| ("state", s)));
+        });
         Ok(Script::new()
             .set("kw_host", &o.text_or("name", ""))
             .set("kw_line", &key)
             .set("kw_state", &state)
             .set_sh("kw_file", &super::path::word(&path))
-            .plain("kw_known_check", "kw_known_apply"))
+            .work("kw_known_check", "kw_known_apply", finish))
     },
 };
 
@@ -221,6 +304,14 @@ pub static CRON: ModuleDef = ModuleDef {
         let user = if file.is_empty() { String::new() } else { format!("{} ", o.text_or("user", "root")) };
         let disabled = if o.flag("disabled", false) { "#" } else { "" };
         let is_env = o.flag("env", false);
+        let shown = file.clone();
+        let finish = outcome::with(move |result, said, _| {
+            let names = |key: &str| said.get(key).lines().map(Value::from).collect::<Value>();
+            put(result, [("jobs", names("jobs")), ("envs", names("envs"))]);
+            if !shown.is_empty() {
+                put(result, [("cron_file", shown.as_str().into())]);
+            }
+        });
         let line = if is_env { format!("{name}=\"{job}\"") } else { format!("{disabled}{time} {user}{job}") };
         Ok(Script::new()
             .set("kw_mark", &format!("#Ansible: {name}"))
@@ -229,7 +320,7 @@ pub static CRON: ModuleDef = ModuleDef {
             .set("kw_state", &state)
             .set("kw_user", &if file.is_empty() { o.text_or("user", "") } else { String::new() })
             .set("kw_file", &file)
-            .plain("kw_cron_check", "kw_cron_apply"))
+            .work("kw_cron_check", "kw_cron_apply", finish))
     },
 };
 

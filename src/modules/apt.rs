@@ -121,6 +121,12 @@ fn finish(result: &mut TaskResult, said: &Said, outcome: &crate::session::Outcom
     if result.changed && !summaries.is_empty() && summaries.iter().all(nothing) {
         result.changed = false;
     }
+    // Lists that came out as they were are no change, nor is cleaning where nothing was.
+    let only_lists = summaries.is_empty() && said.has("cache_updated") && !said.has("lists_changed");
+    let cleaned = said.has("cleaned");
+    if result.changed && (only_lists && !cleaned || cleaned && !said.text.lines().any(|l| l.starts_with("Del "))) {
+        result.changed = false;
+    }
     result.fields.insert("cache_updated".into(), said.has("cache_updated").into());
     if result.changed && !said.text.is_empty() {
         let text = outcome::stream(said.text.as_bytes());
@@ -139,7 +145,12 @@ pub static DPKG_SELECTIONS: ModuleDef = ModuleDef {
     compile: |args, _| {
         let o = Opts::read(&DPKG_SELECTIONS, args)?;
         let script = Script::new().set("kw_name", &o.text_or("name", "")).set("kw_selection", &o.text_or("selection", ""));
-        Ok(script.plain("kw_selection_check", "kw_selection_apply"))
+        let after = o.text_or("selection", "");
+        let finish = outcome::with(move |result, said, _| {
+            result.fields.insert("before".into(), said.get("selected").into());
+            result.fields.insert("after".into(), after.as_str().into());
+        });
+        Ok(script.work("kw_selection_check", "kw_selection_apply", finish))
     },
 };
 

@@ -7,6 +7,7 @@ use super::{
     mode, outcome,
     script::{Script, sha256},
 };
+use minijinja::Value;
 use std::fmt::Write;
 
 /// `lib/ansible/modules/deb822_repository.py`
@@ -52,18 +53,18 @@ pub static DEB822: ModuleDef = ModuleDef {
         let state = o.text_or("state", "present");
         let signed = o.text_or("signed_by", "");
         let is_url = signed.starts_with("http://") || signed.starts_with("https://");
-        let inline = signed.contains("BEGIN PGP");
-        let keyring = if is_url || inline { format!("/etc/apt/keyrings/{slug}.gpg") } else { String::new() };
-        let content = stanza(&o, &name, &signed, &keyring, is_url);
+        let keyring = if is_url { format!("/etc/apt/keyrings/{slug}.gpg") } else { String::new() };
+        let content = stanza(&o, &name, &signed, &keyring);
         let dest = format!("/etc/apt/sources.list.d/{slug}.sources");
-        let fields = [("repo", content.clone()), ("dest", dest.clone()), ("key_filename", keyring.clone())];
+        let some = |text: &str| if text.is_empty() { Value::from(()) } else { text.into() };
+        let repo = if state == "absent" { Value::from(()) } else { content.as_str().into() };
+        let fields = [("repo", repo), ("dest", dest.as_str().into()), ("key_filename", if state == "absent" { format!("/etc/apt/keyrings/{slug}.gpg").into() } else { some(&keyring) })];
         let after = content.clone();
         let script = Script::new()
             .set("kw_state", &state)
             .set("kw_dest", &dest)
             .set("kw_keyfile", &keyring)
             .set("kw_key_url", if is_url { &signed } else { "" })
-            .blob("kw_key_sha", if inline { signed.clone() } else { String::new() }, false)
             .blob("kw_sha", content, false)
             .set("kw_owner", "")
             .set("kw_group", "")
@@ -79,51 +80,54 @@ pub static DEB822: ModuleDef = ModuleDef {
                 if let Some(diff) = result.diff.first_mut().filter(|_| !said.has("after")) {
                     diff.after.clone_from(&after);
                 }
-                result.fields.extend(fields.iter().map(|(k, v)| ((*k).to_owned(), v.as_str().into())));
+                result.fields.extend(fields.iter().map(|(k, v)| ((*k).to_owned(), v.clone())));
             }),
         ))
     },
 };
 
-/// The file's text. The key's URL stands in it as a comment, so that another URL is another text.
-fn stanza(o: &Opts, name: &str, signed: &str, keyring: &str, is_url: bool) -> String {
-    let mut text = String::from("# Managed by kubewright (deb822_repository).\n");
-    if is_url {
+/// The file's text, fields in the order of their options' names, as Ansible writes it. The key's URL stands in it as a
+/// comment, so that another URL is another text.
+fn stanza(o: &Opts, name: &str, signed: &str, keyring: &str) -> String {
+    let mut text = String::new();
+    if !keyring.is_empty() {
         let _ = writeln!(text, "# Key from {signed}");
     }
     let mut line = |key: &str, value: &str| {
-        if !value.is_empty() {
+        if value.trim().contains('\n') {
+            let _ = writeln!(text, "{key}:");
+            for part in value.trim_end().lines() {
+                let _ = writeln!(text, "    {}", if part.trim().is_empty() { "." } else { part.trim() });
+            }
+        } else if !value.is_empty() {
             let _ = writeln!(text, "{key}: {value}");
         }
     };
     let yes_no = |option: &str| o.maybe_flag(option).map_or("", |on| if on { "yes" } else { "no" });
-    let types = o.list("types");
-    line("X-Repolib-Name", name);
-    line("Types", &if types.is_empty() { "deb".to_owned() } else { types.join(" ") });
-    line("URIs", &o.list("uris").join(" "));
-    line("Suites", &o.list("suites").join(" "));
-    line("Components", &o.list("components").join(" "));
-    line("Architectures", &o.list("architectures").join(" "));
-    line("Languages", &o.list("languages").join(" "));
-    line("Targets", &o.list("targets").join(" "));
-    line("Include", &o.list("include").join(" "));
-    line("Exclude", &o.list("exclude").join(" "));
-    for (key, option) in [
-        ("Enabled", "enabled"),
-        ("Trusted", "trusted"),
-        ("By-Hash", "by_hash"),
-        ("Check-Date", "check_date"),
-        ("Check-Valid-Until", "check_valid_until"),
-        ("Allow-Insecure", "allow_insecure"),
-        ("Allow-Weak", "allow_weak"),
-        ("Allow-Downgrade-To-Insecure", "allow_downgrade_to_insecure"),
-        ("PDiffs", "pdiffs"),
-    ] {
-        line(key, yes_no(option));
-    }
+    let list = |option: &str| o.list(option).join(" ");
+    line("Allow-Downgrade-To-Insecure", yes_no("allow_downgrade_to_insecure"));
+    line("Allow-Insecure", yes_no("allow_insecure"));
+    line("Allow-Weak", yes_no("allow_weak"));
+    line("Architectures", &list("architectures"));
+    line("By-Hash", yes_no("by_hash"));
+    line("Check-Date", yes_no("check_date"));
+    line("Check-Valid-Until", yes_no("check_valid_until"));
+    line("Components", &list("components"));
     line("Date-Max-Future", &o.int("date_max_future").map(|n| n.to_string()).unwrap_or_default());
-    line("InRelease-Path", &o.text_or("inrelease_path", ""));
+    line("Enabled", yes_no("enabled"));
+    line("Exclude", &list("exclude"));
+    line("Include", &list("include"));
+    line("Inrelease-Path", &o.text_or("inrelease_path", ""));
+    line("Languages", &list("languages"));
+    line("X-Repolib-Name", name);
+    line("Pdiffs", yes_no("pdiffs"));
     line("Signed-By", if keyring.is_empty() { signed } else { keyring });
+    line("Suites", &list("suites"));
+    line("Targets", &list("targets"));
+    line("Trusted", yes_no("trusted"));
+    let types = list("types");
+    line("Types", if types.is_empty() { "deb" } else { &types });
+    line("URIs", &list("uris"));
     text
 }
 
@@ -153,7 +157,7 @@ pub static APT_REPOSITORY: ModuleDef = ModuleDef {
         let name = o.text("filename").unwrap_or_else(|| suggested_name(&repo));
         let name = name.strip_suffix(".list").unwrap_or(&name).to_owned();
         let file = if name.starts_with('/') { format!("{name}.list") } else { format!("/etc/apt/sources.list.d/{name}.list") };
-        let shown = repo.clone();
+        let (shown, state, added) = (o.text_or("repo", ""), o.text_or("state", "present"), file.clone());
         Ok(Script::new()
             .set("kw_repo", &repo)
             .set("kw_file", &file)
@@ -165,9 +169,12 @@ pub static APT_REPOSITORY: ModuleDef = ModuleDef {
             .work(
                 "kw_repo_check",
                 "kw_repo_apply",
-                outcome::with(move |result, _, _| {
+                outcome::with(move |result, said, _| {
+                    let files = |key: &str| -> Value { if said.has(key) { std::iter::once(Value::from(added.as_str())).collect() } else { std::iter::empty::<Value>().collect() } };
+                    result.fields.insert("sources_added".into(), files("added"));
+                    result.fields.insert("sources_removed".into(), files("removed"));
                     result.fields.insert("repo".into(), shown.as_str().into());
-                    result.fields.insert("state".into(), "present".into());
+                    result.fields.insert("state".into(), state.as_str().into());
                 }),
             ))
     },

@@ -101,7 +101,7 @@ pub static SCRIPT: ModuleDef = ModuleDef {
         run.push(Sh::literal("\"$KW_BLOBS/$kw_script\""));
         run.extend(words[1..].iter().map(|w| Sh::word(w)));
         let script = Script::new().blob("kw_script", file.content, false);
-        let shown = Shown { cmd: words.iter().map(Value::from).collect(), ..Shown::of(&o, env) };
+        let shown = Shown { cmd: words.iter().map(Value::from).collect(), script: true, ..Shown::of(&o, env) };
         Ok(build(&o, script, &Sh::join(&run, " "), shown))
     },
 };
@@ -130,6 +130,7 @@ struct Shown {
     /// `creates` or `removes` stand guard.
     guarded: bool,
     raw: bool,
+    script: bool,
     check: bool,
 }
 
@@ -137,7 +138,7 @@ impl Shown {
     fn of(o: &Opts, env: &Env<'_>) -> Self {
         let guarded = o.has("creates") || o.has("removes");
         let strip = o.flag("strip_empty_ends", true);
-        Self { cmd: Value::from(()), program: None, strip, guarded, raw: false, check: env.check_mode }
+        Self { cmd: Value::from(()), program: None, strip, guarded, raw: false, script: false, check: env.check_mode }
     }
 
     /// The system's error when the program could not be started: number and text, as Python says it.
@@ -169,8 +170,9 @@ fn finish(shown: Shown) -> Finish {
     Arc::new(move |outcome: &Outcome| {
         let mut result = TaskResult { changed: outcome::changed(outcome), failed: outcome::failed(outcome), ..TaskResult::default() };
         if outcome.verdict == Verdict::WouldChange {
-            if shown.raw {
-                return TaskResult { changed: false, skipped: true, ..result };
+            if shown.raw || shown.script {
+                let msg = shown.script.then(|| "Check mode is not supported for this task.".to_owned());
+                return TaskResult { changed: shown.script && shown.guarded, skipped: !(shown.script && shown.guarded), msg, ..result };
             }
             // `creates` and `removes` know that it would have run: a change. Without them it is skipped.
             let none = || Value::from(());
@@ -222,6 +224,11 @@ fn finish(shown: Shown) -> Finish {
         ];
         result.fields.extend(fields.into_iter().map(|(k, v)| (k.to_owned(), v)));
         if let (Verdict::Ok, Some(why)) = (outcome.verdict, stdout.strip_prefix("skipped, since ")) {
+            if shown.script {
+                let ends = [(" exists", "exists, matching creates"), (" does not exist", "does not exist, matching removes")];
+                let end = ends.into_iter().find_map(|(end, told)| Some(format!("{} {told} option", why.strip_suffix(end)?)));
+                return TaskResult { skipped: true, changed: false, msg: end, ..TaskResult::default() };
+            }
             let verb = if shown.check { "Would" } else { "Did" };
             let ends = [" exists", " does not exist"].into_iter().find_map(|e| Some((why.strip_suffix(e)?, e)));
             result.msg = ends.map(|(path, end)| format!("{verb} not run command since '{path}'{end}"));

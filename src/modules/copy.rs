@@ -72,15 +72,10 @@ pub static TEMPLATE: ModuleDef = ModuleDef {
     compile: |args, env| {
         let o = Opts::read(&TEMPLATE, args)?;
         let file = (env.read)("templates", &o.text_or("src", "")).map_err(ArgError)?;
-        let mut text = (env.render)(&file, args).map_err(ArgError)?;
-        match o.text_or("newline_sequence", "\n").as_str() {
-            "\r\n" | "\\r\\n" => text = text.replace('\n', "\r\n"),
-            "\r" | "\\r" => text = text.replace('\n', "\r"),
-            _ => {}
-        }
+        let text = (env.render)(&file, args).map_err(ArgError)?;
         let name = file_name(&file);
         let mode = mode_of(&o, file.mode);
-        put(&o, env, name.strip_suffix(".j2").unwrap_or(&name), &file.path.display().to_string(), Bytes::from(text), &mode)
+        put(&o, env, &name, &file.path.display().to_string(), Bytes::from(text), &mode)
     },
 };
 

@@ -124,7 +124,7 @@ impl Wanted {
             lines.extend(self.section.iter().map(|s| format!("[{s}]")));
             (lines.len(), lines.len())
         });
-        let Some(option) = &self.option else { return "section added" };
+        let Some(option) = &self.option else { return if range.is_none() { "only section added" } else { "OK" } };
         let wanted: Vec<String> = if self.values.is_empty() {
             vec![option.clone()]
         } else {
@@ -139,16 +139,18 @@ impl Wanted {
         missing.reverse();
         let keep: Vec<String> = self.values.iter().map(|v| format!("{option}{}{v}", self.separator)).collect();
         let mut out: Vec<String> = Vec::new();
-        let mut last = None;
+        let (mut last, mut replaced) = (None, false);
         for line in lines[start..end].iter().cloned() {
             let active = matching(&line, false);
             let good = active && (keep.iter().any(|k| same(&line, k)) || keep.is_empty());
             let usable = active && !good && self.exclusive || self.inactive && matching(&line, true);
             if usable && let Some(new) = missing.pop() {
+                replaced = true;
                 last = Some(out.len());
                 out.push(new);
             } else if active && !good && self.exclusive {
                 // Another value of an option that has one.
+                replaced = true;
             } else {
                 if active {
                     last = Some(out.len());
@@ -158,12 +160,17 @@ impl Wanted {
         }
         let filled = out.iter().rposition(|l| !l.trim().is_empty()).map_or(0, |i| i + 1);
         let mut at = last.map_or(filled, |i| i + 1);
+        let added = !missing.is_empty();
         while let Some(new) = missing.pop() {
             out.insert(at, new);
             at += 1;
         }
         lines.splice(start..end, out);
-        if range.is_none() { "section and option added" } else { "option changed" }
+        match (range, added, replaced) {
+            (None, ..) => "section and option added",
+            (_, true, _) => "option added",
+            _ => "option changed",
+        }
     }
 
     fn remove(&self, lines: &mut Vec<String>, range: Option<(usize, usize)>) -> &'static str {
@@ -180,7 +187,7 @@ impl Wanted {
                 };
                 let kept: Vec<String> = lines[start..end].iter().filter(|l| !gone(l)).cloned().collect();
                 lines.splice(start..end, kept);
-                "option removed"
+                "option changed"
             }
         }
     }

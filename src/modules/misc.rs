@@ -1,11 +1,12 @@
 //! `iptables`, `ufw`, `alternatives`, `timezone`, `pip`, `git`.
 
 use super::{
-    ArgError, ModuleDef, OptionType as T,
-    args::{Opts, opt},
+    ArgError, Finish, ModuleDef, OptionType as T,
+    args::{Opts, opt, to_text},
     outcome,
     script::Script,
 };
+use minijinja::Value;
 
 /// `lib/ansible/modules/iptables.py`
 pub static IPTABLES: ModuleDef = ModuleDef {
@@ -34,6 +35,10 @@ pub static IPTABLES: ModuleDef = ModuleDef {
         opt("tcp_flags", T::Dict),
         opt("reject_with", T::Str),
         opt("log_prefix", T::Str),
+        opt("log_level", T::Str),
+        opt("src_range", T::Str),
+        opt("dst_range", T::Str),
+        opt("gid_owner", T::Str),
         opt("to_destination", T::Str),
         opt("to_source", T::Str),
         opt("to_ports", T::Str),
@@ -70,69 +75,104 @@ pub static IPTABLES: ModuleDef = ModuleDef {
             .flag("kw_flush", o.flag("flush", false))
             .flag("kw_chain_only", o.flag("chain_management", false) && rule.is_empty())
             .args(&rule)
-            .plain("kw_iptables_check \"$@\"", "kw_iptables_apply \"$@\""))
+            .work("kw_iptables_check \"$@\"", "kw_iptables_apply \"$@\"", told_rule(&o, &rule)))
     },
 };
+
+/// What `iptables` returns of its options.
+fn told_rule(o: &Opts, rule: &[String]) -> Finish {
+    let mut told: Vec<(&str, Value)> = vec![
+        ("ip_version", o.text_or("ip_version", "ipv4").into()),
+        ("table", o.text_or("table", "filter").into()),
+        ("chain", o.text("chain").map_or(Value::from(()), Value::from)),
+        ("flush", o.flag("flush", false).into()),
+        ("rule", rule.join(" ").into()),
+        ("state", o.text_or("state", "present").into()),
+        ("chain_management", o.flag("chain_management", false).into()),
+        ("wait", o.text("wait").map_or(Value::from(()), Value::from)),
+    ];
+    if let Some(policy) = o.text("policy") {
+        told.push(("policy", policy.into()));
+    }
+    outcome::with(move |result, _, _| result.fields.extend(told.iter().map(|(k, v)| ((*k).to_owned(), v.clone()))))
+}
 
 /// The rule's words, in the order of Ansible's `construct_rule`.
 fn rule(o: &Opts) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
-    let mut add = |flag: &str, value: Option<String>| {
-        if let Some(value) = value {
+    let put = |words: &mut Vec<String>, flag: &str, name: &str| {
+        for value in if name == "match" { o.list(name) } else { o.text(name).into_iter().collect() } {
             // `!10.0.0.0/8` negates.
-            if let Some(rest) = value.strip_prefix('!') {
-                words.extend(["!".to_owned(), flag.to_owned(), rest.trim().to_owned()]);
-            } else {
-                words.extend([flag.to_owned(), value]);
+            match value.strip_prefix('!') {
+                Some(rest) => words.extend(["!".to_owned(), flag.to_owned(), rest.trim().to_owned()]),
+                None => words.extend([flag.to_owned(), value]),
             }
         }
     };
-    for (name, flag) in [("protocol", "-p"), ("source", "-s"), ("destination", "-d"), ("in_interface", "-i"), ("out_interface", "-o")] {
-        add(flag, o.text(name));
+    // A match extension, unless it was named already.
+    let extension = |words: &mut Vec<String>, name: &str| {
+        if !o.list("match").iter().any(|m| m == name) {
+            words.extend(["-m".to_owned(), name.to_owned()]);
+        }
+    };
+    for (name, flag) in [("protocol", "-p"), ("source", "-s"), ("destination", "-d"), ("match", "-m")] {
+        put(&mut words, flag, name);
     }
-    for m in o.list("match") {
-        add("-m", Some(m));
+    let flags = o.dict("tcp_flags");
+    if !flags.is_empty() {
+        let list = |key: &str| flags.get(key).and_then(|v| v.try_iter().ok()).map(|i| i.map(|v| to_text(&v)).collect::<Vec<_>>().join(","));
+        words.push("--tcp-flags".to_owned());
+        words.extend(["flags", "flags_set"].into_iter().filter_map(list));
     }
     for (name, flag) in [
         ("jump", "-j"),
-        ("goto", "-g"),
-        ("log_prefix", "--log-prefix"),
-        ("to_destination", "--to-destination"),
-        ("to_source", "--to-source"),
-        ("to_ports", "--to-ports"),
         ("gateway", "--gateway"),
-        ("set_dscp_mark", "--set-dscp"),
-        ("source_port", "--source-port"),
-        ("destination_port", "--destination-port"),
+        ("log_prefix", "--log-prefix"),
+        ("log_level", "--log-level"),
+        ("to_destination", "--to-destination"),
     ] {
-        add(flag, o.text(name));
+        put(&mut words, flag, name);
     }
     let ports = o.list("destination_ports");
     if !ports.is_empty() {
-        add("-m", Some("multiport".into()));
-        add("--dports", Some(ports.join(",")));
+        words.extend(["-m".to_owned(), "multiport".to_owned(), "--dports".to_owned(), ports.join(",")]);
+    }
+    for (name, flag) in [
+        ("to_source", "--to-source"),
+        ("goto", "-g"),
+        ("in_interface", "-i"),
+        ("out_interface", "-o"),
+        ("fragment", "-f"),
+        ("source_port", "--source-port"),
+        ("destination_port", "--destination-port"),
+        ("to_ports", "--to-ports"),
+        ("set_dscp_mark", "--set-dscp"),
+    ] {
+        put(&mut words, flag, name);
     }
     match o.text_or("syn", "ignore").as_str() {
         "match" => words.push("--syn".into()),
         "negate" => words.extend(["!".into(), "--syn".into()]),
         _ => {}
     }
-    let mut module = |needs: &str, flag: &str, value: Option<String>| {
-        if let Some(value) = value {
-            if !o.list("match").iter().any(|m| m == needs) {
-                words.extend(["-m".to_owned(), needs.to_owned()]);
+    for (names, needs) in [
+        (&[("ctstate", "--ctstate")][..], "conntrack"),
+        (&[("src_range", "--src-range"), ("dst_range", "--dst-range")], "iprange"),
+        (&[("limit", "--limit"), ("limit_burst", "--limit-burst")], "limit"),
+        (&[("uid_owner", "--uid-owner"), ("gid_owner", "--gid-owner")], "owner"),
+    ] {
+        if names.iter().any(|(name, _)| o.has(name)) {
+            extension(&mut words, needs);
+        }
+        for (name, flag) in names {
+            match *name {
+                "ctstate" if o.has(name) => words.extend([(*flag).to_owned(), o.list(name).join(",")]),
+                name => put(&mut words, flag, name),
             }
-            words.extend([flag.to_owned(), value]);
         }
-    };
-    module("conntrack", "--ctstate", Some(o.list("ctstate").join(",")).filter(|c| !c.is_empty()));
-    module("limit", "--limit", o.text("limit"));
-    module("limit", "--limit-burst", o.text("limit_burst"));
-    module("owner", "--uid-owner", o.text("uid_owner"));
+    }
     for (name, flag) in [("reject_with", "--reject-with"), ("icmp_type", "--icmp-type")] {
-        if let Some(value) = o.text(name) {
-            words.extend([flag.to_owned(), value]);
-        }
+        put(&mut words, flag, name);
     }
     if let Some(comment) = o.text("comment") {
         words.extend(["-m".into(), "comment".into(), "--comment".into(), comment]);

@@ -106,7 +106,7 @@ pub static PACKAGE: ModuleDef = ModuleDef {
     names: &["package"],
     options: &[
         opt("name", T::List).req(),
-        opt("state", T::Str).req(),
+        opt("state", T::Str),
         opt("use", T::Str),
         opt("update_cache", T::Bool),
         opt("lock_timeout", T::Int),

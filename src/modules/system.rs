@@ -1,7 +1,7 @@
 //! The kernel and the machine: `modprobe`, `sysctl`, `mount`, `swap` (ours), `hostname`.
 
 use super::{
-    ArgError, ModuleDef, OptionType as T,
+    ArgError, Finish, ModuleDef, OptionType as T,
     args::{Opts, opt},
     outcome,
     script::Script,
@@ -30,7 +30,7 @@ pub static MODPROBE: ModuleDef = ModuleDef {
             .set("kw_state", &o.text_or("state", "present"))
             .set("kw_params", &o.text_or("params", ""))
             .set("kw_persistent", &o.text_or("persistent", "disabled"))
-            .plain("kw_modprobe_check", "kw_modprobe_apply"))
+            .work("kw_modprobe_check", "kw_modprobe_apply", told([("name", name), ("params", o.text_or("params", "")), ("state", o.text_or("state", "present"))])))
     },
 };
 
@@ -104,6 +104,15 @@ pub static MOUNT: ModuleDef = ModuleDef {
         let word = |text: String| text.replace(' ', "\\040");
         let path = o.text_or("path", "");
         let path = if path.len() > 1 { path.trim_end_matches('/').to_owned() } else { path };
+        let mut fields = vec![
+            ("name", o.text_or("path", "")),
+            ("opts", o.text_or("opts", "defaults")),
+            ("dump", o.text_or("dump", "0")),
+            ("passno", o.text_or("passno", "0")),
+            ("fstab", o.text_or("fstab", "/etc/fstab")),
+            ("boot", if o.flag("boot", true) { "yes" } else { "no" }.to_owned()),
+        ];
+        fields.extend(["src", "fstype"].into_iter().filter_map(|name| Some((name, o.text(name)?))));
         Ok(Script::new()
             .set("kw_path", &word(path))
             .set("kw_src", &word(o.text_or("src", "")))
@@ -113,9 +122,15 @@ pub static MOUNT: ModuleDef = ModuleDef {
             .set("kw_passno", &o.text_or("passno", "0"))
             .set("kw_state", &state)
             .set("kw_fstab", &o.text_or("fstab", "/etc/fstab"))
-            .plain("kw_mount_check", "kw_mount_apply"))
+            .work("kw_mount_check", "kw_mount_apply", told(fields)))
     },
 };
+
+/// A plain result with some of the options in it.
+fn told(fields: impl IntoIterator<Item = (&'static str, String)>) -> Finish {
+    let fields: Vec<(&str, String)> = fields.into_iter().collect();
+    outcome::with(move |result, _, _| result.fields.extend(fields.iter().map(|(k, v)| ((*k).to_owned(), v.as_str().into()))))
+}
 
 /// Ours: no swap now and after every reboot (kubelet's `failSwapOn`).
 pub static SWAP: ModuleDef = ModuleDef {

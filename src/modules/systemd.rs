@@ -75,22 +75,24 @@ fn unit(o: &Opts, check: &'static str, apply: &'static str) -> Work {
         check,
         apply,
         outcome::with(move |result, said, _| {
-            if name.is_empty() {
-                // Ansible does not call a daemon-reload a change.
+            // Ansible does not call a daemon-reload a change.
+            if name.is_empty() || said.has("reloaded") {
                 result.changed = false;
+            }
+            if name.is_empty() {
+                result.fields.insert("name".into(), Value::from(()));
                 return;
             }
             result.fields.insert("name".into(), name.as_str().into());
             if let Some(enabled) = enabled {
                 result.fields.insert("enabled".into(), enabled.into());
             }
-            let shown = state.as_deref().map(|s| if s == "stopped" { "stopped" } else { "started" });
-            let now = if said.get("active") == "active" { "started" } else { "stopped" };
-            result.fields.insert("state".into(), shown.unwrap_or(now).into());
-            if said.has("active") {
-                let status = [("ActiveState", "active"), ("UnitFileState", "file_state"), ("LoadState", "load")];
-                let status = Value::from_pairs(status.into_iter().map(|(k, f)| (k, said.get(f).to_owned())));
-                result.fields.insert("status".into(), status);
+            if let Some(state) = &state {
+                result.fields.insert("state".into(), if state == "stopped" { "stopped" } else { "started" }.into());
+            }
+            if said.has("show") {
+                let status = said.get("show").lines().filter_map(|l| l.split_once('='));
+                result.fields.insert("status".into(), Value::from_pairs(status.map(|(k, v)| (k.to_owned(), v.to_owned()))));
             }
         }),
     )

@@ -8,46 +8,111 @@ const RAW_PARAMETERS: [&str; 9] =
 /// `key=value` pairs, and the text that is none.
 type Split = (Vec<(String, String)>, Option<String>);
 
-/// Byte ranges of the words of a text; an error names what is not closed.
+/// Byte ranges of the words of a text; an error names what is not closed. Words are cut at blanks and line ends; an open
+/// quote or Jinja block holds those that follow together, and both are counted word by word, as `split_args` does.
 fn words(text: &str) -> Result<Vec<(usize, usize)>, String> {
-    let bytes = text.as_bytes();
-    let (mut out, mut begin, mut quote, mut depth, mut i) = (Vec::new(), None, None::<u8>, 0_u32, 0);
-    while let Some(&c) = bytes.get(i) {
-        let next = bytes.get(i + 1).copied();
-        if let Some(q) = quote {
-            if c == b'\\' && q == b'"' {
-                i += 1;
-            } else if c == q {
-                quote = None;
-            }
-        } else if c == b'{' && matches!(next, Some(b'{' | b'%' | b'#')) {
-            (depth, begin) = (depth + 1, begin.or(Some(i)));
-            i += 1;
-        } else if depth > 0 && matches!(c, b'}' | b'%' | b'#') && next == Some(b'}') {
-            depth -= 1;
-            i += 1;
-        } else if depth == 0 && c.is_ascii_whitespace() {
-            if let Some(begin) = begin.take() {
-                out.push((begin, i));
-            }
-        } else {
-            begin = begin.or(Some(i));
-            if depth == 0 && matches!(c, b'"' | b'\'') {
-                quote = Some(c);
-            } else if depth == 0 && c == b'\\' {
-                i += 1;
-            }
+    let mut out: Vec<(usize, usize)> = Vec::new();
+    let (mut quote, mut depth) = (None::<char>, [0_usize; 3]);
+    let mut at = 0;
+    for word in text.split([' ', '\n', '\t', '\r']) {
+        let range = (at, at + word.len());
+        at = range.1 + 1;
+        let held = quote.is_some() || depth.iter().any(|d| *d > 0);
+        quote = quote_after(word, quote);
+        for (depth, (open, close)) in depth.iter_mut().zip([("{{", "}}"), ("{%", "%}"), ("{#", "#}")]) {
+            *depth = (*depth + word.matches(open).count()).saturating_sub(word.matches(close).count());
         }
-        i += 1;
-    }
-    if let Some(begin) = begin {
-        out.push((begin, text.len()));
+        match out.last_mut() {
+            Some(last) if held => last.1 = range.1,
+            _ if word.is_empty() => {}
+            _ => out.push(range),
+        }
     }
     match (quote, depth) {
         (Some(_), _) => Err("a quote is not closed".to_owned()),
-        (_, 1..) => Err("a Jinja brace is not closed".to_owned()),
-        _ => Ok(out),
+        (_, [0, 0, 0]) => Ok(out),
+        _ => Err("a Jinja brace is not closed".to_owned()),
     }
+}
+
+/// The text without backslashes that stand alone outside of quotes, and without the line ends that they continue.
+fn continued(text: &str) -> String {
+    let mut out = String::new();
+    let mut quote = None;
+    for line in text.split_inclusive('\n') {
+        let (body, end) = line.strip_suffix('\n').map_or((line, ""), |b| (b, "\n"));
+        let (mut continues, mut first) = (false, true);
+        for word in body.split(' ') {
+            if word == "\\" && quote.is_none() {
+                continues = true;
+                first = false;
+                continue;
+            }
+            quote = quote_after(word, quote);
+            if !first {
+                out.push(' ');
+            }
+            out.push_str(word);
+            first = false;
+        }
+        if !continues {
+            out.push_str(end);
+        }
+    }
+    out
+}
+
+/// `\n`, `\t`, `\x41`, `\u00e9` and their kin, as in the arguments of `key=value` (splitter.py, `_decode_escapes`).
+fn unescaped(text: &str) -> std::borrow::Cow<'_, str> {
+    if !text.contains('\\') {
+        return text.into();
+    }
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        let number = |digits: usize| rest.get(1..=digits).and_then(|d| u32::from_str_radix(d, 16).ok()).and_then(char::from_u32);
+        let (c, length) = match rest.chars().next() {
+            Some('n') => (Some('\n'), 1),
+            Some('t') => (Some('\t'), 1),
+            Some('r') => (Some('\r'), 1),
+            Some('a') => (Some('\u{7}'), 1),
+            Some('b') => (Some('\u{8}'), 1),
+            Some('f') => (Some('\u{c}'), 1),
+            Some('v') => (Some('\u{b}'), 1),
+            Some(c @ ('\\' | '\'' | '"')) => (Some(c), 1),
+            Some('x') => (number(2), 3),
+            Some('u') => (number(4), 5),
+            Some('U') => (number(8), 9),
+            _ => (None, 0),
+        };
+        match c {
+            Some(c) => {
+                out.push(c);
+                rest = &rest[length..];
+            }
+            None => out.push('\\'),
+        }
+    }
+    out.push_str(rest);
+    out.into()
+}
+
+/// The quote that is open after a word.
+fn quote_after(word: &str, mut quote: Option<char>) -> Option<char> {
+    let mut before = None;
+    for c in word.chars() {
+        if matches!(c, '"' | '\'') && before != Some('\\') {
+            quote = match quote {
+                Some(open) if open == c => None,
+                Some(open) => Some(open),
+                None => Some(c),
+            };
+        }
+        before = Some(c);
+    }
+    quote
 }
 
 /// `'a b'` → `a b`.
@@ -79,9 +144,11 @@ pub(super) fn free_form(text: &str) -> Result<Split, String> {
 
 fn split(text: &str, takes: impl Fn(&str) -> bool) -> Result<Split, String> {
     let (mut pairs, mut rest, mut from) = (Vec::new(), String::new(), 0);
+    let text = &continued(text);
     for (begin, end) in words(text)? {
         let Some(word) = text.get(begin..end) else { continue };
-        if let Some((key, value)) = pair(word).filter(|(k, _)| takes(k)) {
+        let decoded = unescaped(word);
+        if let Some((key, value)) = pair(&decoded).filter(|(k, _)| takes(k)) {
             pairs.push((key.to_owned(), unquote(value).to_owned()));
             rest.push_str(text.get(from..begin).unwrap_or_default());
             from = end;
@@ -113,6 +180,14 @@ mod tests {
         );
         assert_eq!(show(key_values("main.yml a=1").unwrap()), "a→1 | main.yml");
         assert!(key_values("msg='open").is_err());
+    }
+
+    #[test]
+    fn escapes_and_continued_lines() {
+        assert_eq!(show(key_values(r#"content="a\nb\x41\q" x='c:\\d'"#).unwrap()), "content→a\nbA\\q, x→c:\\d | ");
+        assert_eq!(show(free_form("echo one \\\n  two 'a \\ b'").unwrap()), " | echo one  two 'a \\ b'");
+        assert_eq!(show(free_form("echo one \\ two").unwrap()), " | echo one two");
+        assert_eq!(show(free_form("echo '{{ '{{' }} kept }}'").unwrap()), " | echo '{{ '{{' }} kept }}'");
     }
 
     #[test]

@@ -245,6 +245,7 @@ impl Loader<'_> {
                 Ok((pairs, rest)) => {
                     let only_text = pairs.is_empty();
                     for (key, text) in pairs {
+                        self.known_option(action, &value.span, &key);
                         args.named.insert(key, raw(text));
                     }
                     match (rest, takes_text) {
@@ -314,18 +315,27 @@ impl Loader<'_> {
             args.free_form = Some(value);
             return;
         }
-        match action {
-            Action::Module(def) if option(def, name).is_none() && !takes_any(def) => self.unknown_option(action, key, name),
-            Action::Builtin(b) => match b.takes() {
-                Takes::Only(known) if !known.contains(&name) => self.unknown_option(action, key, name),
-                _ => {}
-            },
-            Action::Module(_) => {}
-        }
+        self.known_option(action, &key.span, name);
         args.named.insert(name.to_owned(), value);
     }
 
-    fn unknown_option(&mut self, action: Action, key: &Node, name: &str) {
+    /// Refuses an option that the action does not have.
+    fn known_option(&mut self, action: Action, at: &Span, name: &str) {
+        let has = match action {
+            Action::Module(def) => takes_any(def) || option(def, name).is_some(),
+            Action::Builtin(b) => match b.takes() {
+                Takes::Only(known) => known.contains(&name),
+                Takes::Any => true,
+            },
+        };
+        // `include_tasks: file.yml a=b`: variables, an old habit.
+        let variables = matches!(action, Action::Builtin(Builtin::IncludeTasks | Builtin::ImportTasks));
+        if !has && !variables {
+            self.unknown_option(action, at, name);
+        }
+    }
+
+    fn unknown_option(&mut self, action: Action, at: &Span, name: &str) {
         let known: Vec<&str> = match action {
             Action::Module(def) => def.options.iter().map(|o| o.name).collect(),
             Action::Builtin(b) => match b.takes() {
@@ -333,7 +343,7 @@ impl Loader<'_> {
                 Takes::Any => Vec::new(),
             },
         };
-        let problem = Problem::at(&key.span, format!("`{}` has no option `{name}` that is supported", action.name()));
+        let problem = Problem::at(at, format!("`{}` has no option `{name}` that is supported", action.name()));
         self.problems.push(match nearest(name, known.iter().copied()) {
             Some(near) => problem.hint(format!("did you mean `{near}`?")),
             None => problem.hint(format!("supported are {}", known.join(", "))),

@@ -277,7 +277,9 @@ impl Task {
 
     /// Name for lists and events before templating: its `name`, else the module's.
     pub fn title(&self) -> String {
-        let own = self.name.clone().unwrap_or_else(|| self.action.name().to_owned());
+        let role = || self.args.named.get("name").filter(|_| self.action.name() == "include_role").map(|r| r.value.to_string());
+        let module = || role().map_or_else(|| self.action.name().to_owned(), |name| format!("{} : {name}", self.action.name()));
+        let own = self.name.clone().unwrap_or_else(module);
         match &self.role {
             Some(role) => format!("{} : {own}", role.name),
             None => own,

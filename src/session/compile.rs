@@ -69,8 +69,10 @@ fn write_file(text: &mut String, name: &str, content: &[u8]) {
     text.push_str("{ :\n");
     for chunk in content.chunks(8 << 10) {
         text.push_str("printf '");
-        for &byte in chunk {
+        for (at, &byte) in chunk.iter().enumerate() {
             match byte {
+                // What begins with a dash would be an option.
+                b'-' if at == 0 => text.push_str("\\055"),
                 b'\n' | b' ' | b'"'..=b'$' | b'&' | b'('..=b'[' | b']'..=b'~' => text.push(char::from(byte)),
                 _ => {
                     let _ = write!(text, "\\{byte:03o}");

@@ -19,7 +19,8 @@ impl Object for Omit {
     }
 
     fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("__omit_place_holder__")
+        // Inside of a longer text there is nothing to leave out but itself.
+        f.write_str("")
     }
 }
 

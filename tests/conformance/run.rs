@@ -169,6 +169,11 @@ fn theirs(events: &str) -> (Tasks, Recap) {
             continue;
         }
         let module = short(&text(&event, "module"));
+        // An include that cannot be loaded is told of twice: as done, and as failed.
+        let before = tasks.get_mut(&host).filter(|t| t.last().is_some_and(|t| t.name == text(&event, "task") && t.status == "ok"));
+        if module.starts_with("include_") && text(&event, "status") == "failed" {
+            before.map(Vec::pop);
+        }
         tasks.entry(host).or_default().push(Task {
             name: text(&event, "task"),
             module,

@@ -2,6 +2,7 @@
 
 kw_group_check() {
 	kw_line=$(getent group "$kw_name") || kw_line=''
+	[ -z "$kw_full" ] || kw_out group "$kw_line"
 	if [ "$kw_state" = absent ]; then
 		[ -z "$kw_line" ] || return 10
 		return 0
@@ -18,6 +19,7 @@ kw_group_apply() {
 	else
 		groupmod -g "$kw_gid" ${kw_non_unique:+-o} -- "$kw_name"
 	fi
+	[ -z "$kw_full" ] || kw_out group "$(getent group "$kw_name" || :)"
 }
 
 # Options of usermod that are needed, as words in kw_todo (no blanks in them but in comment, which has a flag of its own).
@@ -29,6 +31,7 @@ kw_user_check() {
 		return 0
 	fi
 	[ -n "$kw_line" ] || return 10
+	[ -z "$kw_full" ] || kw_out passwd "$kw_line"
 	kw_ifs=$IFS
 	IFS=:
 	set -f
@@ -60,6 +63,10 @@ kw_user_check() {
 		yes:*) kw_todo="$kw_todo -L" ;;
 		no:*) kw_todo="$kw_todo -U" ;;
 		esac
+	fi
+	if [ -n "$kw_expires" ]; then
+		kw_shadow=$(getent shadow "$kw_name" | cut -d: -f8) || :
+		[ "${kw_shadow:--1}" = "$kw_expires" ] || kw_todo="$kw_todo -e $kw_expires"
 	fi
 	[ -z "$kw_todo$kw_new_comment$kw_new_password" ] || return 10
 }
@@ -101,6 +108,7 @@ kw_user_apply() {
 			${kw_shell:+-s "$kw_shell"} ${kw_home:+-d "$kw_home"} ${kw_has_comment:+-c "$kw_comment"} ${kw_skeleton:+-k "$kw_skeleton"} -- "$kw_name" >&2
 		[ -z "$kw_password" ] || kw_new_password=1
 		[ "$kw_lock" != yes ] || usermod -L -- "$kw_name"
+		[ -z "$kw_expires" ] || usermod -e "$kw_expires" -- "$kw_name"
 	else
 		[ -z "$kw_todo" ] || usermod $kw_todo -- "$kw_name" >&2
 		[ -z "$kw_new_comment" ] || usermod -c "$kw_comment" -- "$kw_name" >&2
@@ -111,6 +119,7 @@ kw_user_apply() {
 		printf '%s:%s\n' "$kw_name" "$kw_hash" | chpasswd -e
 	fi
 	if [ -n "$kw_ssh_key" ]; then kw_user_key; fi
+	[ -z "$kw_full" ] || kw_out passwd "$(getent passwd "$kw_name" || :)"
 }
 kw_user_key() {
 	kw_home_now=$(getent passwd "$kw_name" | cut -d: -f6)
@@ -146,6 +155,8 @@ kw_keys_look() {
 }
 kw_keys_check() {
 	kw_keys_look
+	kw_out keyfile "$kw_file"
+	[ -z "$kw_tells" ] || kw_report "$kw_file"
 	[ "$kw_now" = "$kw_new" ] || return 10
 }
 kw_keys_apply() {
@@ -161,11 +172,14 @@ kw_keys_apply() {
 	}
 	printf '%s\n' "$kw_new" | kw_write "$kw_file"
 	if [ "$(id -u)" = 0 ] && [ -n "$kw_owner" ]; then chown -- "$kw_user:" "$kw_file"; fi
+	[ -z "$kw_tells" ] || kw_report "$kw_file"
 }
 
 # known_hosts: lines of plain host names; hashed lines are found by ssh-keygen where it is there.
 kw_known_check() {
 	kw_now=''
+	kw_out path "$kw_file"
+	kw_report "$kw_file"
 	[ ! -r "$kw_file" ] || kw_now=$(cat "$kw_file")
 	kw_new=$(printf '%s\n' "$kw_now" | kw_known=$kw_line awk -v "h=$kw_host" -v "state=$kw_state" '
 		BEGIN { line = ENVIRON["kw_known"]; split(line, w, /[ \t]+/) }
@@ -179,7 +193,8 @@ kw_known_apply() {
 	kw_plain_file
 	kw_dir_of "$kw_file"
 	[ -d "$kw_dir" ] || mkdir -p -m 700 -- "$kw_dir"
-	printf '%s\n' "$kw_new" | kw_write "$kw_file"
+	if [ -n "$kw_new" ]; then printf '%s\n' "$kw_new" | kw_write "$kw_file"; else kw_write "$kw_file" </dev/null; fi
+	kw_report "$kw_file"
 }
 
 # cron: a job is the line after "#Ansible: NAME", as in Ansible, in a user's table or a file of /etc/cron.d.
@@ -206,6 +221,10 @@ kw_cron_look() {
 }
 kw_cron_check() {
 	kw_cron_look
+	if [ -n "$kw_full" ]; then
+		kw_out jobs "$(printf '%s\n' "$kw_new" | sed -n 's/^#Ansible: //p')"
+		kw_out envs "$(printf '%s\n' "$kw_new" | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p')"
+	fi
 	[ "$kw_now" = "$kw_new" ] || return 10
 }
 kw_cron_apply() {

@@ -28,7 +28,8 @@ kw_apt() {
 		esac
 		printf '%s\n' "$kw_err" >&2
 		kw_why=$(printf '%s\n' "$kw_err" | grep -E '^(E:|W: GPG error|dpkg: error)' | head -n 5) || :
-		kw_fail "apt-get $kw_verb failed: ${kw_why:-exit code $kw_rc}"
+		printf 'cause: %s\n' "apt-get $kw_verb failed: ${kw_why:-exit code $kw_rc}" >&2
+		exit "$kw_rc"
 	done
 } 3>&1
 
@@ -51,7 +52,9 @@ kw_lists_stale() {
 
 kw_update() {
 	kw_verb=update
+	: >"$KW_BLOBS/kw-before"
 	kw_apt update
+	[ ! "${KW_ROOT-}/var/lib/apt/lists" -nt "$KW_BLOBS/kw-before" ] || kw_out lists_changed 1
 	touch "${KW_ROOT-}/var/lib/apt/lists"
 	kw_out cache_updated 1
 }
@@ -210,6 +213,7 @@ kw_apt_work() {
 		kw_apt $kw_options autoremove
 	fi
 	for kw_verb in $kw_clean; do kw_apt "$kw_verb"; done
+	case $kw_clean in *autoclean*) kw_out cleaned 1 ;; esac
 	set +f
 }
 
@@ -226,6 +230,7 @@ kw_policy_off() {
 
 kw_selection_check() {
 	kw_now=$(dpkg-query -W -f='${db:Status-Want}' -- "$kw_name" 2>/dev/null) || kw_now=unknown
+	kw_out selected "$kw_now"
 	case $kw_selection:$kw_now in
 	"$kw_now:$kw_now" | install:unknown | deinstall:unknown | purge:unknown) ;;
 	*)
@@ -322,9 +327,11 @@ kw_repo_check() {
 	kw_file=${KW_ROOT-}$kw_file
 	kw_found=$(grep -lxF -- "$kw_repo" "${KW_ROOT-}"/etc/apt/sources.list "${KW_ROOT-}"/etc/apt/sources.list.d/*.list 2>/dev/null) || :
 	case $kw_state:$kw_found in
-	present:?* | absent:) ;;
-	*) return 10 ;;
+	present:?* | absent:) return 0 ;;
+	present:*) [ -e "$kw_file" ] || kw_out added 1 ;;
+	*) [ "$(cat "$kw_file" 2>/dev/null || :)" != "$kw_repo" ] || kw_out removed 1 ;;
 	esac
+	return 10
 }
 kw_repo_apply() {
 	kw_plain_file "$kw_mexpr"

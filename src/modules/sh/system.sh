@@ -109,9 +109,11 @@ kw_sysctl_apply() {
 	if [ "$kw_filed" != "$kw_value" ] || [ "$kw_state" = absent ]; then
 		kw_plain_file
 		{
-			if [ -f "$kw_file" ]; then awk -F= -v "k=$kw_key" '{n = $1; gsub(/[ \t]/, "", n); if (n != k) print}' "$kw_file"; fi
-			[ "$kw_state" = absent ] || printf '%s = %s\n' "$kw_key" "$kw_value"
-		} | kw_write "$kw_file"
+			if [ -f "$kw_file" ]; then cat "$kw_file"; fi
+		} | kw_xv=$kw_value awk -F= -v "k=$kw_key" -v "state=$kw_state" '
+			{ n = $1; gsub(/[ \t]/, "", n); if (n != k) { print; next } }
+			state == "present" && !done { print k "=" ENVIRON["kw_xv"]; done = 1 }
+			END { if (state == "present" && !done) print k "=" ENVIRON["kw_xv"] }' | kw_write "$kw_file"
 	fi
 	if [ "$kw_state" = present ] && [ -n "$kw_set" ] && [ "$kw_live" != "$kw_value" ]; then
 		if [ ! -e "$kw_proc" ]; then

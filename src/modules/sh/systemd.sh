@@ -16,12 +16,8 @@ kw_unit_look() {
 	done <<-EOT
 		$kw_list
 	EOT
-	# Printing costs the session forks: only where the answer is all that was asked for, or it is not as wanted anyway.
-	if [ -z "$kw_state$kw_enabled$kw_masked" ]; then
-		kw_out active "$kw_active"
-		kw_out file_state "$kw_file_state"
-		kw_out load "$kw_load"
-	fi
+	# Printing costs the session forks: only where somebody will look.
+	[ -z "$kw_full" ] || kw_out show "$(systemctl ${kw_scope:+"--$kw_scope"} show -- "$1")"
 }
 
 # What is to be done, as words in kw_todo.
@@ -78,6 +74,7 @@ kw_unit_apply() {
 		fi
 		[ "$kw_rc" != 0 ] || return 0
 	fi
+	[ "$kw_todo" != reload ] || kw_out reloaded 1
 	for kw_do in $kw_todo; do
 		case $kw_do in
 		reload) kw_ctl daemon-reload >&2 ;;
