@@ -220,7 +220,10 @@ impl Runner {
                     texts.insert(e.path.clone(), text);
                 }
                 let check = magic::check_mode(&entry.planned.scope);
-                let (result, step) = edit::decide(e, &outcome, self.world.options.diff, check);
+                let (mut result, step) = edit::decide(e, &outcome, self.world.options.diff, check);
+                if let (true, Some(text), Some(size)) = (step.is_none(), texts.get(&e.path), result.fields.get_mut("size")) {
+                    *size = minijinja::Value::from(text.len());
+                }
                 match step.filter(|_| !check && !result.failed) {
                     None => results.set(&self.world, &entry.planned, item, result),
                     Some(step) => {

@@ -203,7 +203,8 @@ impl Runner {
             Ok(Some(condition)) => {
                 // Told, but not counted.
                 let mut planned = Planned::bare(&self.world, task, Arc::new(self.scope(Some(task), self.stack.locals())));
-                planned.items = vec![Item { vars: Vec::new(), label: String::new(), work: ItemWork::Done(plan::skipped(condition), Effect::None) }];
+                planned.items =
+                    vec![Item { vars: Vec::new(), label: String::new(), work: ItemWork::Done(plan::skipped(condition), Effect::None) }];
                 let before = self.stack.clone();
                 self.consume(task);
                 self.settle_known(planned, before);
@@ -231,6 +232,7 @@ impl Runner {
                     data.facts.clear();
                     data.asked.clear();
                     data.asked_all = false;
+                    data.facts_on = false;
                 }
             }
             "clear_host_errors" => {

@@ -33,8 +33,8 @@ impl Jobs {
     fn described(id: &str, finished: bool) -> [(String, Value); 4] {
         [
             ("ansible_job_id".to_owned(), Value::from(id)),
-            ("started".to_owned(), Value::from(1)),
-            ("finished".to_owned(), Value::from(i32::from(finished))),
+            ("started".to_owned(), Value::from(true)),
+            ("finished".to_owned(), Value::from(finished)),
             ("results_file".to_owned(), Value::from("")),
         ]
     }
@@ -61,7 +61,7 @@ impl Jobs {
 impl Runner {
     /// Starts a step that nobody waits for now.
     pub(super) fn start_job(&self, target: &Target, step: Step, check: bool, limit: Duration) -> TaskResult {
-        let id = format!("j{:012x}", rand::random::<u64>() & 0xffff_ffff_ffff);
+        let id = new_id();
         let world = Arc::clone(&self.world);
         lock(&world.jobs.results).insert(id.clone(), None);
         let (target, finish, job) = (target.clone(), Arc::clone(&step.finish), id.clone());
@@ -80,6 +80,11 @@ impl Runner {
         result.fields.extend(Jobs::described(&id, false));
         result
     }
+}
+
+/// The name of a job.
+pub(super) fn new_id() -> String {
+    format!("j{:012x}", rand::random::<u64>() & 0xffff_ffff_ffff)
 }
 
 /// A program of its own, to its end.

@@ -275,14 +275,20 @@ impl Runner {
                     plan::keyword(&self.world, scope, task.async_.as_ref()).ok().flatten().and_then(|v| value::as_number(&v));
                 let limit = asynchronous.filter(|s| *s > 0.0).map(Duration::from_secs_f64);
                 let poll = plan::keyword(&self.world, scope, task.poll.as_ref()).ok().flatten().and_then(|v| value::as_number(&v));
-                if let (Some(limit), Some(0.0), false) = (limit, poll, check) {
+                if let (Some(limit), Some(0.0)) = (limit, poll) {
                     return Ok(self.start_job(&target, step, check, limit));
                 }
                 let timeout = limit.or(timeout);
                 let apply = if check { None } else { step.apply.clone() };
                 let step_ =
                     ProgramStep { id: 0, check: step.check, apply, keep_going: true, timeout, stdin: step.stdin, blobs: step.blobs };
-                (step.finish)(&self.single(&target, step_).await?)
+                let mut result = (step.finish)(&self.single(&target, step_).await?);
+                if limit.is_some() {
+                    // A job that was polled to its end.
+                    let done = [("started", true.into()), ("finished", true.into()), ("ansible_job_id", super::jobs::new_id().into())];
+                    result.fields.extend(done.into_iter().map(|(k, v): (&str, Value)| (k.to_owned(), v)));
+                }
+                result
             }
             ItemWork::Edit(e) => {
                 let read = edit::read(&e);

@@ -124,7 +124,16 @@ pub static USER: ModuleDef = ModuleDef {
             let words: Vec<&str> = said.get("passwd").split(':').collect();
             if let [_, _, uid, gid, comment, home, shell] = words[..] {
                 let number = |text: &str| Value::from(text.parse::<i64>().unwrap_or_default());
-                put(result, [("uid", number(uid)), ("group", number(gid)), ("comment", comment.into()), ("home", home.into()), ("shell", shell.into())]);
+                put(
+                    result,
+                    [
+                        ("uid", number(uid)),
+                        ("group", number(gid)),
+                        ("comment", comment.into()),
+                        ("home", home.into()),
+                        ("shell", shell.into()),
+                    ],
+                );
             }
         });
         Ok(script.work("kw_user_check", "kw_user_apply", finish))

@@ -58,7 +58,11 @@ pub static DEB822: ModuleDef = ModuleDef {
         let dest = format!("/etc/apt/sources.list.d/{slug}.sources");
         let some = |text: &str| if text.is_empty() { Value::from(()) } else { text.into() };
         let repo = if state == "absent" { Value::from(()) } else { content.as_str().into() };
-        let fields = [("repo", repo), ("dest", dest.as_str().into()), ("key_filename", if state == "absent" { format!("/etc/apt/keyrings/{slug}.gpg").into() } else { some(&keyring) })];
+        let fields = [
+            ("repo", repo),
+            ("dest", dest.as_str().into()),
+            ("key_filename", if state == "absent" { format!("/etc/apt/keyrings/{slug}.gpg").into() } else { some(&keyring) }),
+        ];
         let after = content.clone();
         let script = Script::new()
             .set("kw_state", &state)
@@ -170,7 +174,13 @@ pub static APT_REPOSITORY: ModuleDef = ModuleDef {
                 "kw_repo_check",
                 "kw_repo_apply",
                 outcome::with(move |result, said, _| {
-                    let files = |key: &str| -> Value { if said.has(key) { std::iter::once(Value::from(added.as_str())).collect() } else { std::iter::empty::<Value>().collect() } };
+                    let files = |key: &str| -> Value {
+                        if said.has(key) {
+                            std::iter::once(Value::from(added.as_str())).collect()
+                        } else {
+                            std::iter::empty::<Value>().collect()
+                        }
+                    };
                     result.fields.insert("sources_added".into(), files("added"));
                     result.fields.insert("sources_removed".into(), files("removed"));
                     result.fields.insert("repo".into(), shown.as_str().into());

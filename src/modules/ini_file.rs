@@ -95,6 +95,10 @@ impl Wanted {
         }
         let text = old.unwrap_or_default();
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        if lines.is_empty() {
+            // As Ansible begins a file.
+            lines.push(String::new());
+        }
         let range = self.range(&lines);
         let message = if self.present { self.put(&mut lines, range) } else { self.remove(&mut lines, range) };
         let mut new = lines.join("\n");
@@ -214,7 +218,7 @@ mod tests {
             assert_eq!(edit(&INI_FILE, set, Some(old)).unwrap().as_deref(), Some(new));
             assert_eq!(edit(&INI_FILE, set, Some(new)).unwrap(), None);
         }
-        assert_eq!(edit(&INI_FILE, set, None).unwrap().as_deref(), Some("[b]\nk = 2\n"));
+        assert_eq!(edit(&INI_FILE, set, None).unwrap().as_deref(), Some("\n[b]\nk = 2\n"));
     }
 
     #[test]

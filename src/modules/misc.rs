@@ -379,7 +379,19 @@ pub static GIT: ModuleDef = ModuleDef {
             .set("kw_depth", &o.int("depth").map(|d| d.to_string()).unwrap_or_default())
             .flag("kw_bare", o.flag("bare", false))
             .flag("kw_recursive", o.flag("recursive", true))
-            .plain("kw_git_check", "kw_git_apply"))
+            .work(
+                "kw_git_check",
+                "kw_git_apply",
+                outcome::with(|result, said, _| {
+                    let before = said.get("before_commit");
+                    result.fields.insert("before".into(), if before.is_empty() { Value::from(()) } else { before.into() });
+                    for (key, other) in [("url_same", false), ("url_other", true)] {
+                        if said.has(key) {
+                            result.fields.insert("remote_url_changed".into(), other.into());
+                        }
+                    }
+                }),
+            ))
     },
 };
 

@@ -30,7 +30,11 @@ pub static MODPROBE: ModuleDef = ModuleDef {
             .set("kw_state", &o.text_or("state", "present"))
             .set("kw_params", &o.text_or("params", ""))
             .set("kw_persistent", &o.text_or("persistent", "disabled"))
-            .work("kw_modprobe_check", "kw_modprobe_apply", told([("name", name), ("params", o.text_or("params", "")), ("state", o.text_or("state", "present"))])))
+            .work(
+                "kw_modprobe_check",
+                "kw_modprobe_apply",
+                told([("name", name), ("params", o.text_or("params", "")), ("state", o.text_or("state", "present"))]),
+            ))
     },
 };
 

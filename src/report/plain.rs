@@ -8,7 +8,10 @@ use super::{
 };
 use crate::event::{Event, Kind, Status};
 use jiff::{SignedDuration, Timestamp};
-use std::{collections::HashMap, fmt::Write};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Write,
+};
 
 /// A step that has shown nothing for so long says how far it is: minutes of silence look like a hang.
 const SILENCE: SignedDuration = SignedDuration::from_secs(10);
@@ -18,6 +21,8 @@ pub(super) struct Plain {
     verbosity: u8,
     diff: bool,
     steps: HashMap<String, Step>,
+    /// Tasks that only say something.
+    debug: HashSet<u32>,
 }
 
 /// A step that is under way.
@@ -29,7 +34,7 @@ struct Step {
 
 impl Plain {
     pub(super) fn new(options: &Options) -> Self {
-        Self { verbosity: options.verbosity, diff: options.diff, steps: HashMap::new() }
+        Self { verbosity: options.verbosity, diff: options.diff, steps: HashMap::new(), debug: HashSet::new() }
     }
 
     /// The lines of one event, without the time.
@@ -68,23 +73,26 @@ impl Plain {
             Kind::PlayStarted { name, hosts } => {
                 let _ = writeln!(out, "play     {}{}", clean_line(name), count(hosts.len()));
             }
-            Kind::ItemFinished { host, item, status, message, .. } => {
+            Kind::ItemFinished { host, task, item, status, message } => {
                 let failed = matches!(status, Status::Failed | Status::Unreachable);
-                if failed || self.verbosity > 0 || *status == Status::Changed {
+                let says = *status == Status::Ok && self.debug.contains(task);
+                if failed || says || self.verbosity > 0 || *status == Status::Changed {
                     line(&mut out, word(*status), Some(host), &format!("  item {item}"), "");
                 }
-                if let Some(message) = message.as_ref().filter(|_| failed) {
+                if let Some(message) = message.as_ref().filter(|_| failed || says) {
                     block(&mut out, message);
                 }
             }
-            Kind::TaskFinished { host, name, status, elapsed, message, output, diff, result, .. } => {
+            Kind::TaskFinished { host, task, name, status, elapsed, message, output, diff, result } => {
+                // What `debug` says is why it is there.
+                let says = *status == Status::Ok && self.debug.contains(task);
                 let failed = matches!(status, Status::Failed | Status::Unreachable | Status::Rescued | Status::Ignored);
-                if failed || *status == Status::Changed || self.verbosity > 0 {
+                if failed || says || *status == Status::Changed || self.verbosity > 0 {
                     line(&mut out, word(*status), Some(host), name, &format!(" ({})", duration(*elapsed)));
                 }
                 if failed {
                     block(&mut out, &why(message.as_deref(), output.as_ref()));
-                } else if let Some(message) = message.as_ref().filter(|_| self.verbosity > 0) {
+                } else if let Some(message) = message.as_ref().filter(|_| says || self.verbosity > 0) {
                     block(&mut out, message);
                 }
                 if self.diff {
@@ -104,7 +112,12 @@ impl Plain {
             Kind::Note { message } => {
                 let _ = writeln!(out, "note     {}", clean(message).replace('\n', "\n         "));
             }
-            Kind::TaskStarted { .. } | Kind::Recap { .. } => {}
+            Kind::TaskStarted { task, module, .. } => {
+                if module == "debug" {
+                    self.debug.insert(*task);
+                }
+            }
+            Kind::Recap { .. } => {}
         }
         out
     }

@@ -204,8 +204,15 @@ fn run(theirs: &Did, ours: &Did, out: &mut Vec<Difference>) {
 /// Tasks of a host side by side; where one has a task that the other has not, that one stands alone.
 fn align<'a>(theirs: &'a [Task], ours: &'a [Task]) -> Vec<(Option<&'a Task>, Option<&'a Task>)> {
     // Two names of one module.
-    let name = |t: &Task| if t.module == "systemd_service" { "systemd".to_owned() } else { t.module.clone() };
-    let same = |a: &Task, b: &Task| name(a) == name(b) && (a.name == b.name || a.name.contains("{{") || a.name == a.module || a.name.ends_with(&format!(".{}", a.module)));
+    let name = |t: &Task| match t.module.as_str() {
+        "systemd_service" => "systemd".to_owned(),
+        "gather_facts" => "setup".to_owned(),
+        module => module.to_owned(),
+    };
+    let same = |a: &Task, b: &Task| {
+        name(a) == name(b)
+            && (a.name == b.name || a.name.contains("{{") || a.name == a.module || a.name.ends_with(&format!(".{}", a.module)))
+    };
     let (mut i, mut j, mut out) = (0, 0, Vec::new());
     while i < theirs.len() || j < ours.len() {
         match (theirs.get(i), ours.get(j)) {

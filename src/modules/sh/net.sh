@@ -233,15 +233,21 @@ kw_git() { GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND="${kw_ssh:-ssh}" git "$@"; }
 
 kw_git_check() {
 	kw_has git || kw_fail "git is not installed on this host"
-	kw_before=''
+	kw_before='' kw_dirty=''
 	[ ! -d "$kw_dest/.git" ] || kw_before=$(git -C "$kw_dest" rev-parse HEAD 2>/dev/null) || :
-	kw_out out_before "$kw_before"
+	kw_out before_commit "$kw_before"
 	if [ -n "$kw_before" ]; then
 		if [ -z "$kw_update" ]; then
 			kw_out out_after "$kw_before"
 			return 0
 		fi
 		if [ -z "$kw_force" ] && [ -n "$(git -C "$kw_dest" status --porcelain --untracked-files=no)" ]; then kw_fail "local modifications exist in $kw_dest (force: true discards them)"; fi
+		if [ -n "$kw_force" ] && [ -n "$(git -C "$kw_dest" status --porcelain --untracked-files=no)" ]; then
+			kw_out msg "Local modifications exist in the destination: $kw_dest"
+			kw_dirty=1
+		fi
+		kw_url_now=$(git -C "$kw_dest" remote get-url "$kw_remote" 2>/dev/null) || kw_url_now=''
+		if [ "$kw_url_now" = "$kw_repo" ] || [ "$kw_url_now" = "file://$kw_repo" ]; then kw_out url_same 1; else kw_out url_other 1; fi
 		case $kw_version in
 		"$kw_before") kw_after=$kw_before ;;
 		*)
@@ -250,7 +256,7 @@ kw_git_check() {
 			[ -n "$kw_after" ] || kw_after=$kw_version
 			;;
 		esac
-		if [ "$kw_after" = "$kw_before" ]; then
+		if [ "$kw_after" = "$kw_before" ] && [ -z "$kw_dirty" ]; then
 			kw_out out_after "$kw_before"
 			return 0
 		fi
