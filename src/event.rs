@@ -174,6 +174,19 @@ pub enum Kind {
         /// Why, and what to do.
         reason: String,
     },
+    /// Why something failed: a known line in a message or a log.
+    Cause {
+        /// The host where it was found.
+        host: String,
+        /// What the line means.
+        cause: String,
+        /// What to do.
+        fix: String,
+        /// Where the line stands: `kubelet`, `pod/etcd`, `message`.
+        source: String,
+        /// The line.
+        line: String,
+    },
     /// Something a person should see although nothing failed.
     Warning {
         /// The text.

@@ -7,7 +7,7 @@ use crate::{
     infra::Change,
     verify::Report,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 /// What to do.
@@ -53,7 +53,11 @@ pub async fn run(cluster: &Cluster, options: &Options, events: &Events, cancel: 
         let without = surplus.iter().map(|name| format!(":!{name}")).collect::<String>();
         run.limit = Some(format!("{}{without}", run.limit.as_deref().unwrap_or("all")));
     }
+    let begun = Instant::now();
     let summary = Box::pin(playbooks::run(&site, &load, hosts, &run, events, cancel.clone())).await?;
+    if !summary.is_ok() {
+        super::explain::failure(cluster, &renewal.update(&provision), &summary, begun.elapsed(), events).await;
+    }
     let mut provision = provision;
     match &options.prune {
         Some(how) if summary.is_ok() && !surplus.is_empty() => {

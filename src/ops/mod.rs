@@ -9,6 +9,7 @@ pub mod control_planes;
 pub mod embedded;
 mod error;
 pub mod etcd;
+pub mod explain;
 pub mod host_keys;
 pub mod hosts;
 pub mod kubectl;

@@ -66,7 +66,9 @@ impl Logs {
 fn host_of(kind: &Kind) -> Option<&str> {
     match kind {
         Kind::StepStarted { host, .. } => host.as_deref(),
-        Kind::ItemFinished { host, .. } | Kind::TaskFinished { host, .. } | Kind::HostLost { host, .. } => Some(host),
+        Kind::ItemFinished { host, .. } | Kind::TaskFinished { host, .. } | Kind::HostLost { host, .. } | Kind::Cause { host, .. } => {
+            Some(host)
+        }
         _ => None,
     }
 }

@@ -106,6 +106,10 @@ impl Plain {
                 line(&mut out, "LOST", Some(host), "host", "");
                 block(&mut out, reason);
             }
+            Kind::Cause { host, cause, fix, source, line: found } => {
+                line(&mut out, "CAUSE", Some(host), cause, "");
+                block(&mut out, &format!("{found}\n(in {source})\nwhat to do: {fix}"));
+            }
             Kind::Warning { message } => {
                 let _ = writeln!(out, "warning  {}", clean(message).replace('\n', "\n         "));
             }

@@ -26,6 +26,8 @@ pub struct Summary {
     pub changed: IndexMap<String, Vec<String>>,
     /// What failed: host (empty for a step of no host), what, why.
     pub failures: Vec<(String, String, String)>,
+    /// Known causes of what failed, the first one first: host, cause, the line that shows it, what to do.
+    pub causes: Vec<(String, String, String, String)>,
     /// Warnings, each once.
     pub warnings: Vec<String>,
     /// The slowest tasks and steps with their hosts, longest first, at most five and none below a second.
@@ -69,6 +71,19 @@ impl Summary {
             for (time, what, host) in &self.critical_path {
                 let host = if host.is_empty() { Vec::new() } else { vec![host.clone()] };
                 let _ = writeln!(out, "  {:>12}  {}{}", duration(*time), clean_line(what), on(&host));
+            }
+        }
+        if !self.causes.is_empty() {
+            out.push_str("Why:\n");
+            for (host, cause, line, fix) in &self.causes {
+                let _ = writeln!(
+                    out,
+                    "  {}: {}\n      {}\n      what to do: {}",
+                    clean_line(host),
+                    clean_line(cause),
+                    clean_line(line),
+                    clean_line(fix)
+                );
             }
         }
         if !self.failures.is_empty() {
@@ -159,6 +174,9 @@ impl Tally {
             }
             Kind::HostLost { host, reason } if !s.failures.iter().any(|(h, _, why)| h == host && why == reason) => {
                 s.failures.push((host.clone(), "host lost".to_owned(), reason.clone()));
+            }
+            Kind::Cause { host, cause, fix, line, .. } => {
+                s.causes.push((host.clone(), cause.clone(), line.clone(), fix.clone()));
             }
             Kind::Warning { message } if !s.warnings.contains(message) => {
                 s.warnings.push(message.clone());

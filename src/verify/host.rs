@@ -2,17 +2,15 @@
 
 use super::access::Access;
 use crate::shell::Sh;
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
-};
+use indexmap::IndexMap;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const PROGRAM: &str = include_str!("observe.sh");
 
 /// Sections of the program's output, and when it ran.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seen {
-    sections: HashMap<String, String>,
+    sections: IndexMap<String, String>,
     /// Host's clock minus ours, seconds.
     pub(super) clock_offset: Option<f64>,
     /// How long it took.
@@ -23,6 +21,11 @@ impl Seen {
     /// A section's text; `None`: the program did not get that far.
     pub(super) fn section(&self, name: &str) -> Option<&str> {
         self.sections.get(name).map(String::as_str)
+    }
+
+    /// Names of the sections, in the program's order.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.sections.keys().map(String::as_str)
     }
 
     /// `KEY VALUE` lines of a section.
@@ -39,8 +42,13 @@ impl Seen {
 
 /// Looks at one host. `names`: what it must be able to resolve.
 pub(super) async fn look(access: &dyn Access, names: &[String], deadline: Duration) -> Result<Seen, String> {
+    run(access, &Sh::fill("KW_NAMES={}\n", &[&names.join(" ")]), &Sh::literal(PROGRAM), deadline).await
+}
+
+/// Runs a program of sections, with its settings before it.
+pub(super) async fn run(access: &dyn Access, settings: &Sh, program: &Sh, deadline: Duration) -> Result<Seen, String> {
     let nonce = format!("{:016x}", rand::random::<u64>());
-    let program = Sh::fill("KW_NONCE={} KW_NAMES={}\n", &[&nonce, &names.join(" ")]).then(&Sh::literal(PROGRAM));
+    let program = Sh::fill("KW_NONCE={}\n", &[&nonce]).then(settings).then(program);
     let (begun, clock) = (Instant::now(), SystemTime::now());
     let text = match tokio::time::timeout(deadline, access.read(&program)).await {
         Ok(text) => text?,
@@ -54,7 +62,7 @@ pub(super) async fn look(access: &dyn Access, names: &[String], deadline: Durati
 /// `ours`: our clock when the program was sent; its first command says the host's.
 fn parse(text: &str, nonce: &str, ours: f64, elapsed: Duration) -> Seen {
     let mark = format!("@@{nonce} ");
-    let mut sections: HashMap<String, String> = HashMap::new();
+    let mut sections: IndexMap<String, String> = IndexMap::new();
     let mut current = None;
     for line in text.lines() {
         if let Some(name) = line.strip_prefix(&mark) {

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stderr, reason = "a long test says where it is")]
 
 mod crash;
+mod explained;
 mod faults;
 mod health;
 mod mutations;
@@ -129,6 +130,10 @@ fn a_clusters_life() {
     step("one worker stopped: the others finish, the report names it", || faults::stopped_worker(&lab));
     step("wrong keys, wrong user, wrong host key", || faults::access(&lab));
     step("no packages, a full disk, no jump host: one cause each", || faults::causes(&lab));
+    step("a kubelet that cannot start, a static pod that crashes: the cause, soon", || {
+        explained::kubelet(&lab);
+        explained::static_pod(&lab);
+    });
     step("destroy leaves nothing", || {
         lab.run(&["destroy", "--yes"]).expect(0);
         assert_eq!(lab.leftovers(), "");

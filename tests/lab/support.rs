@@ -55,8 +55,13 @@ impl Lab {
 
     /// Runs it to its end.
     pub fn run(&self, args: &[&str]) -> Run {
+        self.run_in(Path::new("."), args)
+    }
+
+    /// Runs it to its end, in a directory.
+    pub fn run_in(&self, directory: &Path, args: &[&str]) -> Run {
         let begun = Instant::now();
-        let output = self.command(args).output().expect("the program starts");
+        let output = self.command(args).current_dir(directory).output().expect("the program starts");
         let run = Run { args: args.join(" "), elapsed: begun.elapsed(), output };
         eprintln!("--- kubewright {} → {} in {:.1} s", run.args, run.code(), run.elapsed.as_secs_f64());
         run

@@ -10,7 +10,7 @@ kw_watched() {
 	rm -f -- "$kw_log"
 	(umask 077 && : >"$kw_log")
 	kw_begun=$(date +%s)
-	kw_before=$(kw_container_logs)
+	kw_earlier_logs=$(kw_pod_logs)
 	kw_fails=0
 	"$@" >"$kw_log" 2>&1 </dev/null &
 	kw_pid=$!
@@ -83,48 +83,53 @@ kw_crashing() {
 		printf 'containerd cannot start pods: %s' "$(printf '%s\n' "$kw_list" | tail -n 1 | sed 's/.*err=//')"
 		return 0
 	fi
-	# kubelet counts restarts on where an earlier attempt stopped: what counts is how many there were since this one began.
-	kw_now=$(kw_container_logs)
-	while read -r kw_xd kw_n; do
-		[ -n "$kw_xd" ] || continue
-		kw_old=-1
-		case "
-$kw_before
-" in
-		*"
-$kw_xd "*)
-			kw_old=${kw_before##*"$kw_xd "}
-			kw_old=${kw_old%%
-*}
-			;;
-		esac
-		[ $((kw_n - kw_old)) -ge 4 ] || continue
-		# The one that runs now may be well: why the last one died is what tells.
-		kw_line=$(tail -n 1 "$kw_xd/$((kw_n - 1)).log" 2>/dev/null | cut -d' ' -f4- | kw_mask) || kw_line=''
-		case $kw_line in
-		# It waits for etcd, or etcd for the others: that passes.
-		*onnection\ refused* | *eadline* | *imed\ out* | *navailable* | *:2379* | *:2380*) ;;
-		*)
-			printf '%s does not stay up: %s' "${kw_xd##*/}" "${kw_line:-it says nothing in its log}"
-			return 0
-			;;
-		esac
+	# A container's log files are numbered by its restarts, and a static pod that is made again goes on counting. A flag that it
+	# does not know is final at once; one that ends twice with the same words will do so again; what may pass by itself (etcd is
+	# not up yet) has two restarts more.
+	kw_list=$(kw_pod_logs)
+	while read -r kw_n kw_name; do
+		[ -n "$kw_name" ] || continue
+		kw_xf=$kw_name/$kw_n.log
+		[ -s "$kw_xf" ] && [ "$kw_xf" -nt "$kw_marker" ] || continue
+		kw_before=$(printf '%s\n' "$kw_earlier_logs" | while read -r kw_k kw_v; do if [ "$kw_v" = "$kw_name" ]; then echo "$kw_k"; fi; done)
+		kw_restarts=$((kw_n - ${kw_before:--1} - 1))
+		[ "$kw_restarts" -ge 0 ] || continue
+		kw_line=$(kw_last_words "$kw_xf")
+		if [ "$kw_restarts" -lt 3 ]; then
+			case $kw_line in
+			*'unknown flag: '* | *'flag provided but not defined'*) ;;
+			'' | *'onnection refused'* | *deadline* | *'imed out'* | *timeout* | *Unavailable*) continue ;;
+			*)
+				[ "$kw_restarts" -gt 0 ] || continue
+				kw_earlier=$(kw_last_words "$kw_name/$((kw_n - 1)).log")
+				[ "$(printf %s "$kw_line" | tr -d 0-9)" = "$(printf %s "$kw_earlier" | tr -d 0-9)" ] || continue
+				;;
+			esac
+		fi
+		[ -n "$kw_line" ] || kw_line=$(tail -n 1 "$kw_xf" | cut -d' ' -f4-)
+		printf '%s does not stay up: %s' "${kw_name##*/}" "$(printf '%s' "$kw_line" | kw_mask)"
+		return 0
 	done <<-EOT
-		$kw_now
+		$kw_list
 	EOT
 }
 
-# Directories of the static pods' logs, each with the highest number in it: a container's log is numbered by its restarts.
-kw_container_logs() {
+# The newest log of each container of the control plane: its number and its directory, a line each.
+kw_pod_logs() {
 	for kw_xd in "${KW_ROOT-}"/var/log/pods/kube-system_etcd-*/* "${KW_ROOT-}"/var/log/pods/kube-system_kube-*/*; do
-		kw_n=-1
-		for kw_xf in "$kw_xd"/[0-9].log "$kw_xd"/[0-9][0-9].log; do
-			[ -e "$kw_xf" ] || continue
-			kw_xf=${kw_xf##*/}
-			[ "${kw_xf%.log}" -le "$kw_n" ] || kw_n=${kw_xf%.log}
+		kw_newest=''
+		for kw_xl in "$kw_xd"/[0-9].log "$kw_xd"/[1-9][0-9].log "$kw_xd"/[1-9][0-9][0-9].log; do
+			[ -e "$kw_xl" ] || continue
+			kw_xl=${kw_xl##*/}
+			kw_newest=${kw_xl%.log}
 		done
-		[ "$kw_n" = -1 ] || printf '%s %s\n' "$kw_xd" "$kw_n"
+		[ -z "$kw_newest" ] || printf '%s %s\n' "$kw_newest" "$kw_xd"
 	done
+}
+
+# The line of a container's log ($1) with which it gave up, where there is one.
+kw_last_words() {
+	tail -n 60 "$1" 2>/dev/null | cut -d' ' -f4- | grep -E '^(Error:|error:|panic:|F[0-9])|unknown flag|flag provided but not defined|"level":"fatal"|command failed' | tail -n 1 || :
 }
 
 # A kubeadm of an earlier run that is still at work is not disturbed: it is waited for.

@@ -1,7 +1,7 @@
 //! Carrying out steps: each is an event with its time, and the boundaries between them are where a run may stop.
 
 use super::{
-    super::{Cluster, OpsError, api::Access, host_keys::Renewal, playbooks},
+    super::{Cluster, OpsError, api::Access, explain, host_keys::Renewal, playbooks},
     Options, Step,
     blocked::blocked,
     leave,
@@ -15,7 +15,10 @@ use crate::{
     inventory::Raw,
 };
 use minijinja::Value;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio_util::sync::CancellationToken;
 
 /// How long a new node may take until its network and proxy run.
@@ -160,7 +163,7 @@ pub async fn join(
 ) -> Result<(), OpsError> {
     let provision = cluster.discover().await?;
     let renewal = Arc::new(Renewal::of_new_machines(cluster, &provision, events));
-    let mut hosts = playbooks::new_hosts(cluster, &provision, &before.machines, renewal).await?;
+    let mut hosts = playbooks::new_hosts(cluster, &provision, &before.machines, renewal.clone()).await?;
     let hash = cluster::ca_hash(&access.credentials.ca)?;
     let known = Value::from_pairs([("ca_cert_hash", Value::from(hash))]);
     // What a bootstrap reads from its leader's task.
@@ -178,8 +181,13 @@ pub async fn join(
     let options = RunOptions { limit: Some(names.join(",")), ..RunOptions::default() };
     let source = [playbooks::shipped_source("playbooks/site.yml")];
     let load = playbooks::load_options();
+    let begun = Instant::now();
     let run = playbooks::run(&source, &load, hosts, &options, events, cancel.clone());
-    finished("join", &Box::pin(run).await?)
+    let summary = Box::pin(run).await?;
+    if !summary.is_ok() {
+        explain::failure(cluster, &renewal.update(&provision), &summary, begun.elapsed(), events).await;
+    }
+    finished("join", &summary)
 }
 
 /// A run of playbooks as a step: it went through, or why not.
