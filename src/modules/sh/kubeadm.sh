@@ -84,8 +84,7 @@ kw_crashing() {
 		return 0
 	fi
 	# A container's log files are numbered by its restarts, and a static pod that is made again goes on counting. A flag that it
-	# does not know is final at once; one that ends twice with the same words will do so again; what may pass by itself (etcd is
-	# not up yet) has two restarts more.
+	# does not know is final at once; one that ends twice with the same words will do so again; who says nothing has three restarts.
 	kw_list=$(kw_pod_logs)
 	while read -r kw_n kw_name; do
 		[ -n "$kw_name" ] || continue
@@ -94,20 +93,24 @@ kw_crashing() {
 		kw_before=$(printf '%s\n' "$kw_earlier_logs" | while read -r kw_k kw_v; do if [ "$kw_v" = "$kw_name" ]; then echo "$kw_k"; fi; done)
 		kw_restarts=$((kw_n - ${kw_before:--1} - 1))
 		[ "$kw_restarts" -ge 0 ] || continue
-		kw_line=$(kw_last_words "$kw_xf")
-		if [ "$kw_restarts" -lt 3 ]; then
-			case $kw_line in
-			*'unknown flag: '* | *'flag provided but not defined'*) ;;
-			'' | *'onnection refused'* | *deadline* | *'imed out'* | *timeout* | *Unavailable*) continue ;;
-			*)
-				[ "$kw_restarts" -gt 0 ] || continue
-				kw_earlier=$(kw_last_words "$kw_name/$((kw_n - 1)).log")
-				[ "$(printf %s "$kw_line" | tr -d 0-9)" = "$(printf %s "$kw_earlier" | tr -d 0-9)" ] || continue
-				;;
-			esac
-		fi
-		[ -n "$kw_line" ] || kw_line=$(tail -n 1 "$kw_xf" | cut -d' ' -f4-)
-		printf '%s does not stay up: %s' "${kw_name##*/}" "$(printf '%s' "$kw_line" | kw_mask)"
+		kw_words=$(kw_last_words "$kw_xf")
+		kw_line=$kw_words
+		kw_earlier=''
+		# The one that runs now may be well: why the last one died is what tells.
+		[ "$kw_restarts" -eq 0 ] || kw_earlier=$(kw_last_words "$kw_name/$((kw_n - 1)).log")
+		[ -n "$kw_line" ] || kw_line=$kw_earlier
+		if [ -z "$kw_line" ] && [ "$kw_restarts" -ge 3 ]; then kw_line=$(tail -n 1 "$kw_name/$((kw_n - 1)).log" 2>/dev/null | cut -d' ' -f4-) || :; fi
+		case $kw_line in
+		*'unknown flag: '* | *'flag provided but not defined'*) ;;
+		# It waits for etcd, or etcd for the others.
+		*'onnection refused'* | *deadline* | *'imed out'* | *timeout* | *navailable* | *:2379* | *:2380*) continue ;;
+		*)
+			if [ "$kw_restarts" -lt 3 ]; then
+				[ -n "$kw_words" ] && [ "$(printf %s "$kw_words" | tr -d 0-9)" = "$(printf %s "$kw_earlier" | tr -d 0-9)" ] || continue
+			fi
+			;;
+		esac
+		printf '%s does not stay up: %s' "${kw_name##*/}" "$(printf '%s' "${kw_line:-it says nothing in its log}" | kw_mask)"
 		return 0
 	done <<-EOT
 		$kw_list
