@@ -549,7 +549,7 @@ fn asynchronous_jobs_go_on_beside_the_play() {
   delay: 0.05
 - debug: msg='{{ job.started }}{{ job.finished }} {{ s.stdout }}'",
     );
-    assert_eq!(done.said().last().map(String::as_str), Some("10 out"), "{:?}", done.tasks("h"));
+    assert_eq!(done.said().last().map(String::as_str), Some("TrueFalse out"), "{:?}", done.tasks("h"));
 }
 
 #[test]

@@ -296,8 +296,11 @@ reset) : ;; esac"#,
         for n in before {
             root.write(&format!("{dir}/{n}.log"), "2026-11-25T09:44:48Z stderr F old\n");
         }
-        let lines: String =
-            now.iter().map(|(n, text)| format!("echo '2026-11-25T09:44:48Z stderr F {text}' >\"$R/{dir}/{n}.log\"; ")).collect();
+        // busybox compares times of files by whole seconds, and all this happens in one.
+        let line = |(n, text): &(u32, &str)| {
+            format!(r#"f="$R/{dir}/{n}.log"; echo '2026-11-25T09:44:48Z stderr F {text}' >"$f"; touch -d '+1 min' "$f"; "#)
+        };
+        let lines: String = now.iter().map(line).collect();
         root.stub("kubeadm", &format!("if [ \"$1\" = init ]; then mkdir -p \"$R/{dir}\"; /bin/sleep 0.1; {lines} {end}; fi"));
     }
 

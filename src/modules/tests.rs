@@ -447,7 +447,8 @@ fn repositories_bring_their_key() {
         assert_eq!(root.read("etc/apt/keyrings/kubernetes.gpg"), "hello world");
         let text = root.read("etc/apt/sources.list.d/kubernetes.sources");
         assert!(
-            text.contains("URIs: https://x/deb/\nSuites: ./\n") && text.contains("Signed-By: /etc/apt/keyrings/kubernetes.gpg\n"),
+            text.contains("Suites: ./\nTypes: deb\nURIs: https://x/deb/\n")
+                && text.contains("Signed-By: /etc/apt/keyrings/kubernetes.gpg\n"),
             "{text}"
         );
     });
@@ -520,10 +521,10 @@ fn sysctls_are_set_live_and_kept() {
     let file = r#""sysctl_file":"/etc/sysctl.d/99-k.conf""#;
     converges(def("sysctl"), &format!(r#"{{"name":"net.ipv4.ip_forward","value":"1",{file}}}"#), prepare, |root| {
         assert_eq!(root.read("proc/sys/net/ipv4/ip_forward"), "1\n");
-        assert_eq!(root.read("etc/sysctl.d/99-k.conf"), "vm.x = 1\nnet.ipv4.ip_forward = 1\n");
+        assert_eq!(root.read("etc/sysctl.d/99-k.conf"), "vm.x = 1\nnet.ipv4.ip_forward=1\n");
     });
     converges(def("sysctl"), &format!(r#"{{"name":"net.ipv4.ip_local_port_range","value":"32768 60999",{file}}}"#), prepare, |root| {
-        assert!(root.read("etc/sysctl.d/99-k.conf").ends_with("net.ipv4.ip_local_port_range = 32768 60999\n"));
+        assert!(root.read("etc/sysctl.d/99-k.conf").ends_with("net.ipv4.ip_local_port_range=32768 60999\n"));
     });
     converges(def("sysctl"), &format!(r#"{{"name":"vm.x","state":"absent",{file}}}"#), prepare, |root| {
         assert_eq!(root.read("etc/sysctl.d/99-k.conf"), "net.ipv4.ip_forward=0\n");

@@ -1,5 +1,6 @@
 # authorized_key: {"user":"ubuntu","key":"ssh-ed25519 AAAA me@laptop"}
 # check
+kw_tells=''
 kw_user=ubuntu
 kw_file=''
 kw_home_now=''

@@ -17,6 +17,7 @@ kw_comment=''
 kw_system=''
 kw_non_unique=''
 kw_update_password=always
+kw_expires=''
 kw_lock=''
 kw_remove=''
 kw_force=''
