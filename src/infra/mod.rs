@@ -126,6 +126,31 @@ pub enum Aspect {
     Encryption,
 }
 
+/// What becomes of the volumes that the cluster's storage driver made for claims (PVCs), when the cluster is destroyed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Volumes {
+    /// They go too.
+    #[default]
+    Delete,
+    /// They stay, and go on costing.
+    Retain,
+}
+
+/// A volume that a cluster's storage driver made. Plain data.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Volume {
+    /// The provider's id.
+    pub id: String,
+    /// GiB.
+    pub size_gib: u32,
+    /// Its type: `gp3`.
+    pub kind: String,
+    /// US dollars a month; `None`: not in our table.
+    pub monthly: Option<f64>,
+    /// The command that deletes it.
+    pub delete: String,
+}
+
 /// Why a provider could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum InfraError {
@@ -189,8 +214,18 @@ pub trait Provider: Send + Sync {
         let machines = self.discover(spec).await?.machines.len();
         Ok((machines > 0).then(|| (spec.name.clone(), machines)).into_iter().collect())
     }
+    /// Whether controllers in the cluster can make things here: load balancers, volumes.
+    fn has_controllers(&self) -> bool {
+        false
+    }
+    /// The volumes that the cluster's storage driver made. Reads only.
+    async fn volumes(&self, spec: &ClusterSpec) -> Result<Vec<Volume>, InfraError> {
+        let _ = spec;
+        Ok(Vec::new())
+    }
     /// What [`Provider::destroy`] would delete. Reads only.
-    async fn plan_destroy(&self, spec: &ClusterSpec) -> Result<Vec<Change>, InfraError> {
+    async fn plan_destroy(&self, spec: &ClusterSpec, volumes: Volumes) -> Result<Vec<Change>, InfraError> {
+        let _ = volumes;
         let machines = self.discover(spec).await?.machines;
         let delete = |m: Machine| Change { action: Action::Delete, kind: "machine".to_owned(), name: m.name, details: vec![m.id] };
         Ok(machines.into_iter().map(delete).collect())
@@ -223,5 +258,5 @@ pub trait Provider: Send + Sync {
         })
     }
     /// Deletes everything of this cluster and nothing else. Returns what was deleted.
-    async fn destroy(&self, spec: &ClusterSpec, events: &Events) -> Result<Vec<Change>, InfraError>;
+    async fn destroy(&self, spec: &ClusterSpec, volumes: Volumes, events: &Events) -> Result<Vec<Change>, InfraError>;
 }

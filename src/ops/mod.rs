@@ -6,6 +6,7 @@ mod api_services;
 pub mod bootstrap;
 mod cluster;
 pub mod control_planes;
+pub mod destroy;
 pub mod embedded;
 mod error;
 pub mod etcd;

@@ -3,7 +3,7 @@
 use super::OpsError;
 use crate::{
     event::Events,
-    infra::{Change, InfraError, Machine, MachineState, Provider, Provision},
+    infra::{Change, InfraError, Machine, MachineState, Provider, Provision, Volumes},
     spec::{self, ClusterSpec},
 };
 use async_trait::async_trait;
@@ -81,7 +81,7 @@ impl Provider for Static {
         Ok(Provision { machines, api_balancer: spec.balancers(), ..Provision::default() })
     }
 
-    async fn destroy(&self, spec: &ClusterSpec, _: &Events) -> Result<Vec<Change>, InfraError> {
+    async fn destroy(&self, spec: &ClusterSpec, _: Volumes, _: &Events) -> Result<Vec<Change>, InfraError> {
         Err(InfraError::Missing {
             what: format!("the machines of {} were not made by kubewright, so it does not delete them", spec.name),
             hint: format!("take Kubernetes off them: kubewright reset -i {}", spec.directory.display()),

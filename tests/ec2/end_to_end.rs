@@ -9,7 +9,7 @@ use crate::{
 use kubewright::{
     event::Events,
     infra::{
-        Action, Provider,
+        Action, Provider, Volumes,
         aws::{Aws, api::Patience},
     },
 };
@@ -74,13 +74,13 @@ async fn from_an_empty_account_to_machines_and_back() {
 
     drift(&aws, &wire, &spec, &url).await;
 
-    let gone = aws.destroy(&spec, &events).await.unwrap();
+    let gone = aws.destroy(&spec, Volumes::Delete, &events).await.unwrap();
     assert!(gone.iter().filter(|c| c.kind == "instance").count() >= 4);
     assert!(aws.discover(&spec).await.unwrap().machines.is_empty());
     assert!(aws.list(&spec).await.unwrap().is_empty(), "{:?}", aws.list(&spec).await);
-    assert!(aws.destroy(&spec, &events).await.unwrap().is_empty(), "a second time there is nothing to do");
+    assert!(aws.destroy(&spec, Volumes::Delete, &events).await.unwrap().is_empty(), "a second time there is nothing to do");
     assert!(aws.apply(&spec, &events).await.unwrap().machines.len() == 4, "and it can be made again");
-    aws.destroy(&spec, &events).await.unwrap();
+    aws.destroy(&spec, Volumes::Delete, &events).await.unwrap();
 }
 
 /// Somebody changes a rule, a tag and a route behind our back.

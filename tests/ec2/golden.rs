@@ -6,7 +6,10 @@ use crate::{
     spec::default_cluster,
     wire::{Form, changes},
 };
-use kubewright::{event::Events, infra::Provider};
+use kubewright::{
+    event::Events,
+    infra::{Provider, Volumes},
+};
 use std::{collections::BTreeSet, fmt::Write, fs, path::Path};
 
 /// Compares with a file; `UPDATE_GOLDEN=1` writes it.
@@ -39,7 +42,7 @@ async fn the_requests_of_the_default_cluster() {
         .iter()
         .map(|(id, r)| (id.clone(), format!("<{}>", r.tags.get("kubewright.dev/resource").map_or(r.kind, String::as_str))))
         .collect();
-    provider.destroy(&spec, &Events::none()).await.unwrap();
+    provider.destroy(&spec, Volumes::Delete, &Events::none()).await.unwrap();
     let down = wire.take_log();
     golden("plan.txt", &text(reads.iter(), &names));
     golden("apply.txt", &text(up.iter().filter(|f| changes(f)), &names));
@@ -101,7 +104,7 @@ async fn the_calls_of_a_whole_life_are_in_the_policy() {
     provider.survey(&spec).await.unwrap();
     provider.apply(&spec, &Events::none()).await.unwrap();
     provider.list(&spec).await.unwrap();
-    provider.destroy(&spec, &Events::none()).await.unwrap();
+    provider.destroy(&spec, Volumes::Delete, &Events::none()).await.unwrap();
     let policy = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/iam-policy.json")).unwrap();
     for form in wire.take_log() {
         assert!(policy.contains(&format!(":{}\"", form["Action"])), "{} is not in the policy", form["Action"]);

@@ -5,7 +5,10 @@ use crate::{
     spec::default_cluster,
     wire::{Fault, Wire, changes},
 };
-use kubewright::{event::Events, infra::Provider};
+use kubewright::{
+    event::Events,
+    infra::{Provider, Volumes},
+};
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
@@ -61,12 +64,12 @@ async fn killed_after_each_call_of_apply_and_of_destroy() {
             aws.apply(&spec, &events).await.unwrap();
             model.lock().late = late;
             kill_at(&wire, n);
-            if !killed(&wire, aws.destroy(&spec, &events)).await {
+            if !killed(&wire, aws.destroy(&spec, Volumes::Delete, &events)).await {
                 break;
             }
             kills += 1;
             wire.faults(|_| Fault::None);
-            aws.destroy(&spec, &events).await.unwrap_or_else(|e| panic!("after a kill at call {n}: {e}"));
+            aws.destroy(&spec, Volumes::Delete, &events).await.unwrap_or_else(|e| panic!("after a kill at call {n}: {e}"));
             assert_eq!(model.alive(), Vec::<String>::new(), "kill at {n}");
         }
         assert!(kills > 15, "only {kills} calls were seen");
@@ -86,7 +89,7 @@ async fn killed_while_it_is_made_then_destroyed() {
             break;
         }
         wire.faults(|_| Fault::None);
-        aws.destroy(&spec, &Events::none()).await.unwrap_or_else(|e| panic!("after a kill at call {n}: {e}"));
+        aws.destroy(&spec, Volumes::Delete, &Events::none()).await.unwrap_or_else(|e| panic!("after a kill at call {n}: {e}"));
         assert_eq!(model.alive(), Vec::<String>::new(), "kill at {n}");
     }
 }

@@ -4,7 +4,7 @@ use crate::{impatient, moto::Moto, on_model, spec::default_cluster, wire::Wire};
 use kubewright::{
     event::Events,
     infra::{
-        Provider,
+        Provider, Volumes,
         aws::Aws,
         lock::{Holder, LockStore},
     },
@@ -66,6 +66,6 @@ async fn plan_and_destroy_leave_it_alone() {
     let id = store.create(&holder("bootstrap")).await.unwrap().unwrap();
     aws.apply(&spec, &Events::none()).await.unwrap();
     assert!(aws.plan(&spec).await.unwrap().is_empty());
-    aws.destroy(&spec, &Events::none()).await.unwrap();
+    aws.destroy(&spec, Volumes::Delete, &Events::none()).await.unwrap();
     assert!(store.renew(&id).await.unwrap());
 }

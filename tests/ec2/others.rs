@@ -8,7 +8,7 @@ use crate::{
 use aws_sdk_ec2::Client;
 use kubewright::{
     event::Events,
-    infra::{InfraError, Provider},
+    infra::{InfraError, Provider, Volumes},
 };
 
 fn client(wire: &Wire) -> Client {
@@ -23,7 +23,7 @@ async fn a_foreign_blocker_is_named_with_owner_and_command() {
     provider.apply(&spec, &Events::none()).await.unwrap();
     let subnet = model.lock().id("subnet/private-2");
     let interface = model.lock().foreign_interface(&subnet);
-    let InfraError::Failed { what, why, hint } = provider.destroy(&spec, &Events::none()).await.unwrap_err() else {
+    let InfraError::Failed { what, why, hint } = provider.destroy(&spec, Volumes::Delete, &Events::none()).await.unwrap_err() else {
         panic!("it fails because of somebody else")
     };
     assert!(what.contains("subnet private-2") && why.contains("DependencyViolation"), "{what}: {why}");
@@ -31,8 +31,29 @@ async fn a_foreign_blocker_is_named_with_owner_and_command() {
     let command = format!("aws ec2 delete-network-interface --region eu-central-1 --network-interface-id {interface}");
     assert!(hint.contains("ELB net/foreign") && hint.contains("amazon-elb") && hint.contains(&command), "{hint}");
     model.lock().all.remove(&interface);
-    provider.destroy(&spec, &Events::none()).await.unwrap();
+    provider.destroy(&spec, Volumes::Delete, &Events::none()).await.unwrap();
     assert!(model.alive().is_empty());
+}
+
+#[tokio::test]
+async fn volumes_of_claims_go_too_or_stay_and_are_listed() {
+    let home = tempfile::tempdir().unwrap();
+    let spec = default_cluster(home.path());
+    let (model, _, provider) = on_model();
+    provider.apply(&spec, &Events::none()).await.unwrap();
+    let ours = model.lock().volume_of_a_claim(&spec.name, "100");
+    let anothers = model.lock().volume_of_a_claim("another", "1");
+    let plan = lines(&provider.plan_destroy(&spec, Volumes::Delete).await.unwrap());
+    assert!(plan.iter().any(|l| l.contains(&format!("Delete volume {ours}"))) && !plan.iter().any(|l| l.contains(&anothers)), "{plan:?}");
+    provider.destroy(&spec, Volumes::Retain, &Events::none()).await.unwrap();
+    assert!(model.lock().all.contains_key(&ours), "it stays");
+    let stays = provider.volumes(&spec).await.unwrap();
+    let [volume] = stays.as_slice() else { panic!("{stays:?}") };
+    assert_eq!((&volume.id, volume.size_gib, volume.kind.as_str()), (&ours, 100, "gp3"));
+    assert!(volume.monthly.is_some_and(|usd| (usd - 9.52).abs() < 0.001) && volume.delete.ends_with(&ours), "{volume:?}");
+    provider.destroy(&spec, Volumes::Delete, &Events::none()).await.unwrap();
+    let left: Vec<String> = model.lock().all.keys().filter(|id| id.starts_with("vol-")).cloned().collect();
+    assert_eq!(left, [anothers], "another cluster's volume is not touched");
 }
 
 #[tokio::test]
@@ -61,7 +82,7 @@ async fn an_existing_network_is_used_and_stays() {
     let made = provider.apply(&spec, &Events::none()).await.unwrap();
     assert_eq!(made.machines.len(), 4);
     assert!(provider.plan(&spec).await.unwrap().is_empty());
-    provider.destroy(&spec, &Events::none()).await.unwrap();
+    provider.destroy(&spec, Volumes::Delete, &Events::none()).await.unwrap();
     assert_eq!(model.alive(), before);
 }
 
@@ -150,7 +171,7 @@ async fn a_nat_gateway_per_zone_stands_in_its_zone() {
         .collect();
     zones.sort();
     assert_eq!(zones, ["eu-central-1a", "eu-central-1b", "eu-central-1c"]);
-    provider.destroy(&spec, &Events::none()).await.unwrap();
+    provider.destroy(&spec, Volumes::Delete, &Events::none()).await.unwrap();
     assert!(model.alive().is_empty());
     assert!(model.lock().offences.is_empty());
 }

@@ -5,7 +5,10 @@ use crate::{
     spec::default_cluster,
     wire::{Fault, Form, Wire, changes},
 };
-use kubewright::{event::Events, infra::Provider};
+use kubewright::{
+    event::Events,
+    infra::{Provider, Volumes},
+};
 use std::sync::{Arc, Mutex};
 
 /// splitmix64: small, seeded, the same everywhere.
@@ -72,9 +75,9 @@ async fn one(seed: u64, whole: &[String], home: &std::path::Path) {
     assert_eq!(lines(&aws.plan(&spec).await.unwrap()), Vec::<String>::new(), "seed {seed}");
     assert_eq!(model.alive(), whole, "seed {seed}: neither duplicate nor orphan");
     weather(&wire, &dice, seed.is_multiple_of(2));
-    insist(&wire, seed, || aws.destroy(&spec, &events)).await;
+    insist(&wire, seed, || aws.destroy(&spec, Volumes::Delete, &events)).await;
     wire.faults(|_| Fault::None);
-    aws.destroy(&spec, &events).await.unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+    aws.destroy(&spec, Volumes::Delete, &events).await.unwrap_or_else(|e| panic!("seed {seed}: {e}"));
     assert_eq!(model.alive(), Vec::<String>::new(), "seed {seed}: nothing leaks");
     assert_eq!(model.lock().offences, Vec::<String>::new(), "seed {seed}");
 }

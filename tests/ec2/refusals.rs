@@ -8,7 +8,7 @@ use crate::{
 use kubewright::{
     event::Events,
     infra::{
-        InfraError, Provider,
+        InfraError, Provider, Volumes,
         aws::{Aws, api::Patience},
     },
 };
@@ -166,7 +166,7 @@ async fn bad_input_is_named_before_anything_is_made() {
         let (what, _) = parts(provider.apply(&spec, &Events::none()).await.unwrap_err());
         assert!(what.contains(part), "{part}: {what}");
     }
-    let (what, _) = parts(provider.destroy(&protected, &Events::none()).await.unwrap_err());
+    let (what, _) = parts(provider.destroy(&protected, Volumes::Delete, &Events::none()).await.unwrap_err());
     assert!(what.contains("protected"), "{what}");
     assert!(model.alive().is_empty());
 }
@@ -208,6 +208,6 @@ async fn protection_is_on_the_machines_and_comes_off_before_destroy() {
     provider.apply(&spec, &Events::none()).await.unwrap();
     spec.protected = false;
     assert_eq!(provider.plan(&spec).await.unwrap().len(), 4);
-    provider.destroy(&spec, &Events::none()).await.unwrap();
+    provider.destroy(&spec, Volumes::Delete, &Events::none()).await.unwrap();
     assert!(model.alive().is_empty());
 }

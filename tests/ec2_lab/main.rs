@@ -12,16 +12,16 @@ mod server;
 
 use kubewright::{
     event::Events,
-    infra::{Provider as _, Provision, lab::Lab},
+    infra::{Provider as _, Provision, Volumes, lab::Lab},
     spec::{self, ClusterSpec, Provider},
 };
 use server::Server;
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Write as _},
     path::Path,
     process::{Command, Stdio},
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -98,7 +98,7 @@ async fn from_an_empty_account_to_a_verified_cluster_and_back() {
     let mut spec = read(&cluster_yaml("lab", &moto.url(), &Provision::default()), &inventory);
     let Provider::Lab(settings) = &spec.provider else { panic!("a lab") };
     let lab = Lab::new(settings).unwrap();
-    lab.destroy(&spec, &Events::none()).await.unwrap();
+    lab.destroy(&spec, Volumes::Delete, &Events::none()).await.unwrap();
     let provision = lab.prepare(&spec, &Events::none()).await.unwrap();
     spec = read(&cluster_yaml("lab", &moto.url(), &provision), &inventory);
     let stop = CancellationToken::new();
@@ -118,7 +118,7 @@ async fn from_an_empty_account_to_a_verified_cluster_and_back() {
     stop.cancel();
     let followed = hypervisor.await;
     if std::env::var_os("KUBEWRIGHT_TEST_KEEP").is_none() || result.is_ok() {
-        lab.destroy(&spec, &Events::none()).await.unwrap();
+        lab.destroy(&spec, Volumes::Delete, &Events::none()).await.unwrap();
     }
     if let Err(panic) = result {
         std::panic::resume_unwind(panic);
@@ -155,6 +155,75 @@ fn rotation(program: &Program<'_>) {
     assert_eq!(program.run(&["ssh", "worker-1", "hostname"], 0).trim(), "worker-1");
 }
 
+/// A Service and a claim as a cloud controller and a storage driver would have left them: each with its finalizer, and the
+/// controllers' side played here.
+const OUTSIDE: &str = "\
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: default, finalizers: [service.kubernetes.io/load-balancer-cleanup]}
+spec: {type: LoadBalancer, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: pv-data, finalizers: [external-provisioner.volume.kubernetes.io/finalizer]}
+spec:
+  capacity: {storage: 1Gi}
+  accessModes: [ReadWriteOnce]
+  persistentVolumeReclaimPolicy: Delete
+  storageClassName: gp3
+  csi: {driver: ebs.csi.aws.com, volumeHandle: vol-0}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data, namespace: default}
+spec: {accessModes: [ReadWriteOnce], storageClassName: gp3, volumeName: pv-data, resources: {requests: {storage: 1Gi}}}
+";
+
+fn kubectl(args: &[&str], input: &str) -> String {
+    let command = ["exec", "-i", "kubewright-ec2-e2e-control-plane-1", "kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf"];
+    let mut child = Command::new("docker")
+        .args(command)
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("docker");
+    child.stdin.take().expect("its input").write_all(input.as_bytes()).expect("it reads");
+    String::from_utf8_lossy(&child.wait_with_output().expect("it ends").stdout).into_owned()
+}
+
+/// Waits, at most a minute, until `look` says so.
+fn until(what: &str, look: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !look() {
+        assert!(Instant::now() < end, "not within a minute: {what}");
+        std::thread::sleep(Duration::from_millis(300));
+    }
+}
+
+fn outside(program: &Program<'_>) {
+    kubectl(&["apply", "-f", "-"], OUTSIDE);
+    until("the claim is bound", || kubectl(&["get", "pvc", "data", "-o", "jsonpath={.status.phase}"], "") == "Bound");
+    let plan = program.run(&["destroy", "--dry-run", "--retain-volumes"], 0);
+    assert!(plan.contains("- load balancer of Service default/web") && !plan.contains("default/data"), "{plan}");
+    assert!(program.run(&["destroy", "--dry-run"], 0).contains("- volume of claim default/data\n    pv-data"));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let going =
+                |kind: &str, name: &str| !kubectl(&["get", kind, name, "-o", "jsonpath={.metadata.deletionTimestamp}"], "").is_empty();
+            let done =
+                |kind: &str, name: &str| kubectl(&["patch", kind, name, "--type=merge", "-p", r#"{"metadata":{"finalizers":null}}"#], "");
+            until("destroy deletes the Service", || going("service", "web"));
+            done("service", "web");
+            until("the claim goes", || kubectl(&["get", "pvc", "data", "--ignore-not-found", "-o", "name"], "").is_empty());
+            kubectl(&["delete", "pv", "pv-data", "--wait=false"], "");
+            done("pv", "pv-data");
+        });
+        program.run(&["destroy", "--yes"], 0);
+    });
+}
+
 /// What the machines were launched with.
 fn user_data() -> Vec<String> {
     let machines = ["control-plane-1", "worker-1", "worker-2", "worker-3"];
@@ -189,7 +258,7 @@ fn walk(program: &Program<'_>) {
         assert!(said.contains("Valid") && said.contains("status: done"), "{said}");
     });
     step("one-time host keys are replaced; a rotation that is killed goes on", || rotation(program));
-    program.run(&["destroy", "--yes"], 0);
+    step("destroy takes away what controllers made outside the cluster, by these controllers, and first", || outside(program));
     assert_eq!(program.run(&["list"], 0), "", "the account is empty again");
     assert!(program.run(&["plan"], 3).contains("+ vpc vpc"), "and a plan begins at the beginning");
 }

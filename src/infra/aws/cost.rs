@@ -38,6 +38,11 @@ fn region(name: &str) -> Option<(Region, usize)> {
     }
 }
 
+/// A volume's cost in a month; `None`: the region or the type is not in the table.
+pub fn volume(region_name: &str, kind: &str, gib: i32) -> Option<f64> {
+    (kind == "gp3").then(|| region(region_name)).flatten().map(|(prices, _)| prices.gp3_gib_month * f64::from(gib))
+}
+
 /// The cost of what is wanted.
 pub fn cost(wanted: &Wanted, region_name: &str) -> Cost {
     let prices = region(region_name);

@@ -11,11 +11,11 @@ use super::{
     plan::{Plan, Work},
     read, run, tags,
     wanted::Wanted,
-    world::World,
+    world::{self, World},
 };
 use crate::{
     event::Events,
-    infra::{Change, Cost, InfraError, Machine, Provider, Provision, lock::LockStore, operator_key},
+    infra::{Change, Cost, InfraError, Machine, Provider, Provision, Volume, Volumes, lock::LockStore, operator_key},
     spec::{self, AwsSettings, ClusterSpec},
 };
 use async_trait::async_trait;
@@ -36,7 +36,6 @@ const ROUNDS: u32 = 60;
 pub struct Aws {
     api: Api,
     operator: Vec<Ipv4Net>,
-    retain_volumes: bool,
 }
 
 /// Everything that a person should see before anything is done.
@@ -79,20 +78,13 @@ impl Aws {
 
     /// Over a configuration of one's own; tests are impatient.
     pub fn with_config(config: &SdkConfig, patience: Patience) -> Self {
-        Self { api: Api::new(config, patience), operator: Vec::new(), retain_volumes: false }
+        Self { api: Api::new(config, patience), operator: Vec::new() }
     }
 
     /// The operator's own addresses, for `ssh_from: auto`.
     #[must_use]
     pub fn operator(mut self, addresses: Vec<Ipv4Net>) -> Self {
         self.operator = addresses;
-        self
-    }
-
-    /// `destroy` leaves the volumes of PVCs.
-    #[must_use]
-    pub fn retain_volumes(mut self, retain: bool) -> Self {
-        self.retain_volumes = retain;
         self
     }
 
@@ -242,19 +234,19 @@ impl Aws {
 
     /// What a destroy takes away: everything but foreign rules and, if they are to stay, volumes of PVCs. Rules of our own groups
     /// go with these.
-    fn ours<'w>(&self, spec: &ClusterSpec, world: &'w World) -> BTreeSet<&'w str> {
+    fn ours<'w>(spec: &ClusterSpec, world: &'w World, volumes: Volumes) -> BTreeSet<&'w str> {
         let own_groups: BTreeSet<&str> = world.groups.iter().map(|g| g.own.id.as_str()).collect();
         let mut ids = world.ids();
         ids.retain(|id| {
             let rule = world.rules.iter().find(|r| r.id == *id);
             let rule_stays = rule.is_some_and(|r| r.tags.get(tags::CLUSTER) != Some(&spec.name) || own_groups.contains(r.group.as_str()));
-            let volume_stays = self.retain_volumes && world.volumes.iter().any(|v| v.own.id == *id && v.dynamic);
+            let volume_stays = volumes == Volumes::Retain && world.volumes.iter().any(|v| v.own.id == *id && v.dynamic);
             !rule_stays && !volume_stays
         });
         ids
     }
 
-    async fn tear_down(&self, spec: &ClusterSpec, events: &Events) -> Result<Vec<Change>, InfraError> {
+    async fn tear_down(&self, spec: &ClusterSpec, volumes: Volumes, events: &Events) -> Result<Vec<Change>, InfraError> {
         let mut done: Vec<Change> = Vec::new();
         let mut last: Option<(String, Fault)> = None;
         let mut empty = 0;
@@ -263,7 +255,7 @@ impl Aws {
         let end = Instant::now() + self.api.patience.wait * 2;
         while Instant::now() < end {
             let world = self.world(spec).await?;
-            let ids = self.ours(spec, &world);
+            let ids = Self::ours(spec, &world, volumes);
             if ids.is_empty() {
                 // Seen twice, because what an interrupted run made may not be visible at once.
                 empty += 1;
@@ -395,10 +387,27 @@ impl Provider for Aws {
         self.clusters().await
     }
 
-    async fn plan_destroy(&self, spec: &ClusterSpec) -> Result<Vec<Change>, InfraError> {
+    fn has_controllers(&self) -> bool {
+        true
+    }
+
+    async fn volumes(&self, spec: &ClusterSpec) -> Result<Vec<Volume>, InfraError> {
+        let world = self.world(spec).await?;
+        let region = &self.api.region;
+        let volume = |v: &world::Volume| Volume {
+            id: v.own.id.clone(),
+            size_gib: u32::try_from(v.size).unwrap_or_default(),
+            kind: v.kind.clone(),
+            monthly: cost::volume(region, &v.kind, v.size),
+            delete: format!("aws ec2 delete-volume --region {region} --volume-id {}", v.own.id),
+        };
+        Ok(world.volumes.iter().filter(|v| v.dynamic).map(volume).collect())
+    }
+
+    async fn plan_destroy(&self, spec: &ClusterSpec, volumes: Volumes) -> Result<Vec<Change>, InfraError> {
         let world = self.world(spec).await?;
         let mut plan = Plan::default();
-        destroy::plan(&world, &self.ours(spec, &world), &mut plan);
+        destroy::plan(&world, &Self::ours(spec, &world, volumes), &mut plan);
         Ok(plan.changes())
     }
 
@@ -428,13 +437,13 @@ impl Provider for Aws {
         Ok(())
     }
 
-    async fn destroy(&self, spec: &ClusterSpec, events: &Events) -> Result<Vec<Change>, InfraError> {
+    async fn destroy(&self, spec: &ClusterSpec, volumes: Volumes, events: &Events) -> Result<Vec<Change>, InfraError> {
         if spec.protected {
             return Err(InfraError::Missing {
                 what: format!("the cluster {} is protected", spec.name),
                 hint: "nothing was deleted; set `protected: false` first".to_owned(),
             });
         }
-        self.tear_down(spec, events).await
+        self.tear_down(spec, volumes, events).await
     }
 }

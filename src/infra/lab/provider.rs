@@ -14,7 +14,7 @@ use super::{
 use crate::{
     event::Events,
     infra::{
-        Action, Change, InfraError, Machine, MachineHealth, MachineState, Provider, Provision,
+        Action, Change, InfraError, Machine, MachineHealth, MachineState, Provider, Provision, Volumes,
         lock::LockStore,
         operator_key,
         rules::{Group, Rule, rules},
@@ -351,7 +351,7 @@ impl Provider for Lab {
         machine::publish_keys(&self.engine, &machine.id, &keys).await
     }
 
-    async fn destroy(&self, spec: &ClusterSpec, events: &Events) -> Result<Vec<Change>, InfraError> {
+    async fn destroy(&self, spec: &ClusterSpec, _: Volumes, events: &Events) -> Result<Vec<Change>, InfraError> {
         let mut changes = Vec::new();
         let nodes = self.engine.containers(&spec.name, labels::ROLE_NODE).await?;
         let mirrors = self.engine.containers(&spec.name, labels::ROLE_MIRROR).await?;

@@ -158,7 +158,7 @@ impl Provider for Cloud {
     async fn discover(&self, _: &ClusterSpec) -> Result<Provision, InfraError> {
         unreachable!("a rotation looks for nothing")
     }
-    async fn destroy(&self, _: &ClusterSpec, _: &Events) -> Result<Vec<Change>, InfraError> {
+    async fn destroy(&self, _: &ClusterSpec, _: crate::infra::Volumes, _: &Events) -> Result<Vec<Change>, InfraError> {
         unreachable!("a rotation deletes nothing")
     }
     async fn publish_host_keys(&self, _: &ClusterSpec, _: &Machine, current: &str, pending: Option<&str>) -> Result<(), InfraError> {

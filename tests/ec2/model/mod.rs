@@ -189,6 +189,17 @@ impl Account {
         id
     }
 
+    /// A volume that the storage driver made for a claim of this cluster, and that is attached to nothing.
+    pub fn volume_of_a_claim(&mut self, cluster: &str, size: &str) -> String {
+        let tags = BTreeMap::from([
+            ("KubernetesCluster".to_owned(), cluster.to_owned()),
+            (format!("kubernetes.io/cluster/{cluster}"), "owned".to_owned()),
+        ]);
+        let id = self.make("volume", "vol", tags, &[("size", size)]);
+        self.offences.clear();
+        id
+    }
+
     /// The id that has this key.
     pub fn id(&self, key: &str) -> String {
         let found = self.all.iter().find(|(_, r)| r.tags.get("kubewright.dev/resource").is_some_and(|k| k == key));
