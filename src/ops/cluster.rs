@@ -24,7 +24,8 @@ impl Cluster {
     pub async fn open(directory: &Path) -> Result<Self, OpsError> {
         let mut spec = crate::spec::load(directory)?;
         // The operator's key belongs to the inventory: a relative path starts there, whatever directory we are in.
-        let files = spec.access.key.iter_mut().chain(spec.backup.as_mut().and_then(|b| b.credentials.as_mut()));
+        let logins = spec.registries.iter_mut().filter_map(|r| r.login.as_mut()).map(|l| &mut l.password_file);
+        let files = spec.access.key.iter_mut().chain(spec.backup.as_mut().and_then(|b| b.credentials.as_mut())).chain(logins);
         for key in files {
             let base = std::path::absolute(&spec.directory)
                 .map_err(|source| OpsError::Local { what: "cannot find the inventory".into(), source })?;

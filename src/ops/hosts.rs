@@ -6,7 +6,7 @@ use crate::{
     connection::{Endpoint, HostKeys, Identity, PinnedKeys},
     infra::{Machine, Provision},
     inventory::{Group, Host, Inventory, Raw},
-    spec::{ClusterSpec, Kubernetes, PackageRepository, Pool, Provider},
+    spec::{ClusterSpec, Kubernetes, PackageRepository, Pool, Provider, Registry},
     text::Problems,
     vault::Vault,
 };
@@ -188,6 +188,14 @@ fn cluster_variables(spec: &ClusterSpec, provision: &Provision) -> IndexMap<Stri
     set("dns_servers", json!(spec.dns.servers));
     set("backup", backup(spec));
     set("metrics_server", json!(spec.addons.metrics_server));
+    let registry = |r: &Registry| {
+        let (username, file) = r.login.as_ref().map(|l| (&l.username, &l.password_file)).unzip();
+        json!({"host": r.host, "endpoint": r.endpoint, "username": username, "password_file": file})
+    };
+    set("registries", json!(spec.registries.iter().map(registry).collect::<Vec<_>>()));
+    let aws = if let Provider::Aws(aws) = &spec.provider { Some(aws) } else { None };
+    set("cloud_controller", json!(aws.is_some_and(|aws| aws.cloud_controller)));
+    set("aws_region", json!(aws.map(|aws| &aws.region)));
     set("pause_image", json!(format!("registry.k8s.io/pause:{}", versions.pause)));
     set("etcd_image", json!(format!("registry.k8s.io/etcd:{}", versions.etcd)));
     set("coredns_image", json!(format!("registry.k8s.io/coredns/coredns:{}", versions.coredns)));
@@ -226,6 +234,13 @@ pub fn desired(spec: &ClusterSpec, machine: &Machine) -> Desired {
     if machine.pool != "control-plane" {
         // kubelets may not give themselves this label; through the API it is what `kubectl get nodes` shows as ROLES.
         labels.insert(format!("node-role.kubernetes.io/{}", machine.pool), String::new());
+    }
+    // As a cloud controller would set them; the EBS driver reads them, and pods are spread by them
+    // (https://kubernetes.io/docs/reference/labels-annotations-taints/).
+    if let (Some(zone), Provider::Aws(aws)) = (&machine.zone, &spec.provider) {
+        labels.insert("topology.kubernetes.io/zone".into(), zone.clone());
+        labels.insert("topology.kubernetes.io/region".into(), aws.region.clone());
+        labels.insert("node.kubernetes.io/instance-type".into(), machine.instance_type.clone());
     }
     let taints = pool.map(|p| p.taints.clone()).unwrap_or_default();
     Desired { labels, taints, ..Desired::default() }

@@ -2,7 +2,7 @@
 
 use super::{
     Access, Addons, AwsExisting, AwsSettings, Backup, ClusterSpec, DEFAULT_VERSION, Dns, Kubernetes, LabSettings, Network,
-    PackageRepository, Pool, Provider, S3Target, StaticHost, addresses,
+    PackageRepository, Pool, Provider, Registry, RegistryLogin, S3Target, StaticHost, addresses,
     scalars::{Cidr, Span},
 };
 use crate::{
@@ -51,6 +51,7 @@ pub(super) fn cluster(root: &Node, directory: &Path, problems: &mut Problems) ->
     let dns = dns(&mut f);
     let addons = addons(&mut f);
     let backup = backup(&mut f, &aws.region);
+    let registries = f.take("registries").map(|n| each(n, f.problems(), registry)).unwrap_or_default();
     let tags = f.optional("tags").unwrap_or_default();
     let protected = f.or("protected", false);
     f.finish();
@@ -71,6 +72,7 @@ pub(super) fn cluster(root: &Node, directory: &Path, problems: &mut Problems) ->
         dns,
         addons,
         backup,
+        registries,
         tags,
         protected,
         directory: directory.to_owned(),
@@ -150,6 +152,7 @@ fn aws(f: &mut Fields<'_, '_>) -> AwsSettings {
                     control_plane_security_group: f.optional("control_plane_security_group"),
                     worker_security_group: f.optional("worker_security_group"),
                     instance_profile: f.optional("instance_profile"),
+                    control_plane_instance_profile: f.optional("control_plane_instance_profile"),
                     key_pair: f.optional("key_pair"),
                 };
                 f.finish();
@@ -160,6 +163,26 @@ fn aws(f: &mut Fields<'_, '_>) -> AwsSettings {
         f.finish();
         aws
     })
+}
+
+fn registry(node: &Node, problems: &mut Problems) -> Option<Registry> {
+    let mut f = Fields::new(node, "a registry", problems);
+    let host = f.required("host");
+    let endpoint = f.optional("endpoint");
+    let username = f.optional::<String>("username");
+    let password_file = f.optional::<String>("password_file").map(PathBuf::from);
+    let login = match (username, password_file) {
+        (Some(username), Some(password_file)) => Some(RegistryLogin { username, password_file }),
+        (None, None) => None,
+        (username, _) => {
+            let (there, missing) = if username.is_some() { ("username", "password_file") } else { ("password_file", "username") };
+            let problem = Problem::at(&f.span(there), format!("`{there}` without `{missing}`"));
+            f.problems().push(problem.hint("a login needs both; the file holds the password or token and nothing else"));
+            None
+        }
+    };
+    f.finish();
+    Some(Registry { host: host?, endpoint, login })
 }
 
 fn host(node: &Node, problems: &mut Problems) -> Option<StaticHost> {

@@ -28,6 +28,8 @@ pub struct ClusterSpec {
     pub addons: Addons,
     /// Scheduled snapshots of etcd; `None`: there are none.
     pub backup: Option<Backup>,
+    /// Registries that want credentials, or that stand elsewhere than their name says.
+    pub registries: Vec<Registry>,
     /// Tags or labels on everything that is made, besides our own.
     pub tags: IndexMap<String, String>,
     /// `destroy` refuses while this is set.
@@ -97,6 +99,8 @@ pub struct AwsExisting {
     pub worker_security_group: Option<String>,
     /// Name of an instance profile.
     pub instance_profile: Option<String>,
+    /// Name of the control planes' own instance profile; `None`: `instance_profile`.
+    pub control_plane_instance_profile: Option<String>,
     /// Name of a key pair.
     pub key_pair: Option<String>,
 }
@@ -217,6 +221,26 @@ pub struct Dns {
 pub struct Addons {
     /// metrics-server, with approved serving certificates.
     pub metrics_server: bool,
+}
+
+/// A registry of images.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Registry {
+    /// As images name it, with a port where they have one: `ghcr.io`, `registry.example.com:5000`.
+    pub host: String,
+    /// Where it really is, `http://…` or `https://…`; `None`: where its name says.
+    pub endpoint: Option<String>,
+    /// Who pulls, and the file that holds the password or token and nothing else; `None`: anybody may.
+    pub login: Option<RegistryLogin>,
+}
+
+/// Who pulls from a registry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RegistryLogin {
+    /// User.
+    pub username: String,
+    /// Password file.
+    pub password_file: PathBuf,
 }
 
 /// Scheduled snapshots of etcd, taken on every control plane and encrypted there.

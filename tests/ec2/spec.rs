@@ -51,6 +51,7 @@ pub fn default_cluster(directory: &Path) -> ClusterSpec {
         dns: Dns::default(),
         addons: Addons::default(),
         backup: None,
+        registries: Vec::new(),
         tags: [("owner".to_owned(), "platform".to_owned())].into_iter().collect(),
         protected: false,
         directory: directory.to_owned(),

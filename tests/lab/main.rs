@@ -9,6 +9,7 @@ mod faults;
 mod health;
 mod mutations;
 mod nodes;
+mod registries;
 mod secrets;
 mod support;
 
@@ -108,6 +109,8 @@ fn a_clusters_life() {
         assert_eq!(lab.run(&["ssh", "worker-1", "hostname"]).expect(0).stdout().trim(), "worker-1");
         assert_eq!(lab.run(&["ssh", "worker-1", "exit", "7"]).code(), 7);
     });
+    step("a registry with a login, added to the specification", || registries::with_a_login(&lab));
+    step("manifests of AWS's controllers are accepted", || registries::cloud(&lab));
     step("operations that cannot be right are refused", || nodes::wrong_requests(&lab));
     step("two operators at the same moment, and a dead one", || {
         nodes::second_operator(&lab);

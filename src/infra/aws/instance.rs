@@ -74,6 +74,7 @@ pub fn diff(wanted: &Wanted, world: &World, plan: &mut Plan) {
     for want in &wanted.machines {
         let mut tags = wanted.tags(&want.key);
         tags.extend(node_tags(want));
+        tags.extend(want.tags.clone());
         match world.instance(&want.key) {
             Some(instance) => existing(want, instance, &tags, world, plan),
             None => launch(wanted, want, tags, world, plan),

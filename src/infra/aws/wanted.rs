@@ -129,6 +129,8 @@ pub struct WantedMachine {
     pub profile: Option<String>,
     /// Termination protection.
     pub protected: bool,
+    /// Tags besides those that every machine has.
+    pub tags: Tags,
 }
 
 /// Everything that is wanted.
@@ -432,8 +434,17 @@ fn machines<'a>(
             image: facts.image(&pool.instance_type).cloned(),
             volume_gib: pool.volume_gib,
             spot: pool.spot,
-            profile: settings.existing.instance_profile.clone(),
+            profile: (role(&pool.name) == "control-plane")
+                .then(|| settings.existing.control_plane_instance_profile.clone())
+                .flatten()
+                .or_else(|| settings.existing.instance_profile.clone()),
             protected: spec.protected,
+            // By this tag on its own instance the cloud controller knows its cluster.
+            tags: if settings.cloud_controller {
+                [(format!("kubernetes.io/cluster/{}", spec.name), "owned".to_owned())].into()
+            } else {
+                Tags::new()
+            },
             name,
         }
     })

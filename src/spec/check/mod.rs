@@ -6,6 +6,7 @@ mod machines;
 mod names;
 mod network;
 mod provider;
+mod registries;
 
 use super::{ClusterSpec, place::Places};
 use crate::text::Problems;
@@ -20,6 +21,7 @@ pub(super) fn all(spec: &ClusterSpec, places: &Places<'_>, problems: &mut Proble
     machines::check(spec, places, problems);
     provider::check(spec, places, problems);
     backup::check(spec, places, problems);
+    registries::check(spec, places, problems);
 }
 
 /// The pools with their paths in the specification.

@@ -55,6 +55,12 @@ fn check_aws(aws: &AwsSettings, places: &Places<'_>, problems: &mut Problems) {
         }
     }
     let existing = &aws.existing;
+    if aws.cloud_controller && existing.control_plane_instance_profile.is_none() && existing.instance_profile.is_none() {
+        let problem = Problem::at(&places.at("aws.cloud_controller"), "the cloud controller and the EBS driver need an instance profile");
+        problems.push(
+            problem.hint("name one in aws.existing.control_plane_instance_profile, with the policy of docs/iam-control-plane-policy.json"),
+        );
+    }
     let single = [
         ("aws.ami", "ami-", &aws.ami),
         ("aws.existing.vpc", "vpc-", &existing.vpc),
