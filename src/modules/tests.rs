@@ -360,6 +360,7 @@ fn units_are_started_and_enabled_once() {
 fn debian(root: &Root) {
     root.write("have", "curl 8.5.0-2ubuntu10 installed\n");
     root.write("var/lib/dpkg/updates/.keep", "");
+    root.write("var/lib/apt/.keep", "");
     root.write("etc/apt/sources.list.d/x.list", "");
     root.stub("dpkg-query", r#"cat "$R/have""#);
     root.stub("dpkg", r#"echo "dpkg $*" >>"$R/calls""#);
@@ -378,6 +379,19 @@ case "$*" in *update*) mkdir -p "$R/var/lib/apt/lists"; : >"$R/var/lib/apt/lists
 fn apt_installs_exact_versions_once() {
     let args = r#"{"name":["kubelet=1.36.3-*","curl"],"update_cache":true,"cache_valid_time":3600}"#;
     converges(def("apt"), args, debian, |root| assert_eq!(root.read("calls"), "update\ninstall\n"));
+    let fresh = |root: &Root| {
+        debian(root);
+        root.write("var/lib/apt/lists/lock", "");
+    };
+    converges(def("apt"), args, fresh, |root| assert_eq!(root.read("calls"), "install\n"));
+    let killed = |root: &Root| {
+        fresh(root);
+        root.write("var/lib/apt/kubewright-update.started", "");
+    };
+    converges(def("apt"), args, killed, |root| {
+        assert_eq!(root.read("calls"), "update\ninstall\n", "lists of an update that never ended look new");
+        assert!(!root.path("var/lib/apt/kubewright-update.started").exists());
+    });
     converges(def("apt"), r#"{"name":"curl","state":"absent"}"#, debian, |root| assert_eq!(root.read("calls"), "remove\n"));
     for shell in SHELLS {
         let root = Root::new(shell);

@@ -194,12 +194,12 @@ pub fn dead_holder(lab: &Lab, full: bool) {
 /// A drain names what is in its way, and leaves no cordon behind.
 pub fn drain(lab: &Lab) {
     serve(lab, 3);
-    let plan = lab.run(&["node", "drain", "worker-1", "--dry-run"]).expect(0).stdout();
+    let plan = lab.run(&["node", "drain", "worker-1", "--dry-run", "--delete-emptydir-data"]).expect(0).stdout();
     assert!(plan.contains("1. cordon") && plan.contains("default/web"), "{plan}");
     assert!(statuses(lab).contains(&"worker-1 Ready".to_owned()), "a dry run changes nothing");
     kubectl(lab, "patch pdb web --type merge -p '{\"spec\":{\"minAvailable\":3}}'");
     kubectl(lab, "wait --for=jsonpath='{.status.disruptionsAllowed}'=0 pdb/web --timeout=30s");
-    let plan = lab.run(&["node", "drain", "worker-1", "--dry-run"]).expect(0).stdout();
+    let plan = lab.run(&["node", "drain", "worker-1", "--dry-run", "--delete-emptydir-data"]).expect(0).stdout();
     assert!(plan.contains("budget default/web needs 3 healthy pods and has 3"), "{plan}");
     let run = lab.run(&["node", "drain", "worker-1", "--timeout", "5s", "--delete-emptydir-data"]).expect(4);
     let said = run.stderr();

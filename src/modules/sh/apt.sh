@@ -36,8 +36,9 @@ kw_apt() {
 # Finishes what an interrupted dpkg left behind.
 kw_configure() { DEBIAN_FRONTEND=noninteractive dpkg --configure -a --force-confdef --force-confold; }
 
-# Package lists: old (older than kw_valid seconds), or older than a source that was added since?
+# Package lists: old (older than kw_valid seconds), older than a source that was added since, or of an update that never ended?
 kw_lists_stale() {
+	[ ! -e "$kw_updating" ] || return 0
 	kw_stamp=${KW_ROOT-}/var/lib/apt/periodic/update-success-stamp
 	[ -e "$kw_stamp" ] || kw_stamp=${KW_ROOT-}/var/lib/apt/lists
 	[ -e "${KW_ROOT-}/var/lib/apt/lists/lock" ] || return 0
@@ -50,12 +51,17 @@ kw_lists_stale() {
 	[ "$(($(date +%s) - $(stat -c %Y "$kw_stamp")))" -ge "$kw_valid" ]
 }
 
+# Stands while an update is under way: after a kill at any moment the lists look new, but not all of them are there.
+kw_updating=${KW_ROOT-}/var/lib/apt/kubewright-update.started
+
 kw_update() {
 	kw_verb=update
 	: >"$KW_BLOBS/kw-before"
+	: >"$kw_updating"
 	kw_apt update
 	[ ! "${KW_ROOT-}/var/lib/apt/lists" -nt "$KW_BLOBS/kw-before" ] || kw_out lists_changed 1
 	touch "${KW_ROOT-}/var/lib/apt/lists"
+	rm -f -- "$kw_updating"
 	kw_out cache_updated 1
 }
 
