@@ -152,10 +152,18 @@ kw_clean() {
 		rm -f -- "${KW_ROOT-}/run/kubewright-reset.log"
 	fi
 	if kw_has systemctl; then systemctl stop kubelet >/dev/null 2>&1 || :; fi
-	rm -rf -- "$kw_k8s/manifests" "$kw_k8s/pki" "$kw_k8s/tmp"
+	# The directory of static pods belongs to kubelet's package: without it kubelet complains every second.
+	rm -rf -- "$kw_k8s/manifests"/* "$kw_k8s/pki" "$kw_k8s/tmp"
 	rm -f -- "$kw_k8s"/*.conf "$kw_k8s"/kubewright-*.started
-	rm -rf -- "${KW_ROOT-}/var/lib/etcd/member" "${KW_ROOT-}/var/lib/cni/networks/cbr0" "${KW_ROOT-}/run/flannel"
+	rm -rf -- "${KW_ROOT-}/var/lib/etcd/member"
 	rm -f -- "${KW_ROOT-}/var/lib/kubelet/config.yaml" "${KW_ROOT-}/var/lib/kubelet/kubeadm-flags.env" "${KW_ROOT-}"/var/lib/kubelet/pki/kubelet*.pem "${KW_ROOT-}"/var/lib/kubelet/pki/kubelet.*
+	kw_clean_network
+}
+
+# Links and state of a pod network that was: a bridge with an address of the earlier node's range would keep every new pod from
+# starting.
+kw_clean_network() {
+	rm -rf -- "${KW_ROOT-}/var/lib/cni/networks/cbr0" "${KW_ROOT-}/run/flannel"
 	if [ -z "${KW_ROOT-}" ]; then
 		for kw_link in flannel.1 flannel-v6.1 cni0; do
 			[ ! -d "/sys/class/net/$kw_link" ] || ip link delete "$kw_link" || :
@@ -215,6 +223,8 @@ kw_init_apply() {
 	elif [ -e "$kw_k8s/kubelet.conf" ] || [ -e "$kw_k8s/bootstrap-kubelet.conf" ] || [ -e "$kw_k8s/kubewright-join.started" ]; then
 		kw_clean
 		mkdir -p -- "$kw_k8s"
+	else
+		kw_clean_network
 	fi
 	: >"$kw_marker"
 	sync "$kw_marker" 2>/dev/null || sync
@@ -369,7 +379,7 @@ kw_join_apply() {
 		fi
 	fi
 	kw_wait_for_earlier
-	if [ -e "$kw_marker" ] || [ -e "$kw_k8s/kubelet.conf" ] || [ -e "$kw_k8s/bootstrap-kubelet.conf" ] || [ -e "$kw_k8s/pki/ca.crt" ]; then kw_clean; fi
+	if [ -e "$kw_marker" ] || [ -e "$kw_k8s/kubelet.conf" ] || [ -e "$kw_k8s/bootstrap-kubelet.conf" ] || [ -e "$kw_k8s/pki/ca.crt" ]; then kw_clean; else kw_clean_network; fi
 	mkdir -p -- "$kw_k8s"
 	: >"$kw_marker"
 	sync "$kw_marker" 2>/dev/null || sync
