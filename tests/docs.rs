@@ -60,6 +60,41 @@ fn every_example_inventory_is_valid() {
     }
 }
 
+/// Each block of docs/cluster.md is read as a part of a specification, and every key that is read stands there.
+#[test]
+fn the_page_of_cluster_yaml_is_complete_and_valid() {
+    let page = fs::read_to_string(root().join("docs/cluster.md")).expect("docs/cluster.md");
+    let mut keys = std::collections::BTreeSet::new();
+    for block in page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+        keys.extend(block.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').map(str::to_owned));
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::create_dir(dir.path().join("secrets")).expect("secrets");
+        fs::write(dir.path().join("secrets/ghcr"), "x").expect("a password");
+        let mut text: String = block.lines().filter(|l| !l.starts_with("extends:")).map(|l| format!("{l}\n")).collect();
+        // What belongs to provider `static` only.
+        text = text.replace("  api_address: 192.168.1.5", "  # ").replace("AAAAIA…", "AAAAIA");
+        if !text.contains("cluster:") {
+            text.insert_str(0, "cluster: demo\n");
+        }
+        if !text.contains("provider:") {
+            text.insert_str(0, if text.contains("aws:") { "provider: aws\n" } else { "provider: lab\n" });
+        }
+        fs::write(dir.path().join("cluster.yaml"), &text).expect("cluster.yaml");
+        let loaded = kubewright::spec::load(dir.path());
+        assert!(loaded.is_ok(), "{text}\n{}", loaded.err().map(|p| p.to_string()).unwrap_or_default());
+    }
+    let source = fs::read_to_string(root().join("src/spec/read.rs")).expect("src/spec/read.rs");
+    let calls = ["optional", "or", "required", "take", "section", "minutes", "target"];
+    let read = source.split('(').zip(source.split('(').skip(1)).filter_map(|(before, after)| {
+        let name = before.split("::<").next().unwrap_or_default();
+        let call = calls.iter().any(|c| name.ends_with(c));
+        let key = after.trim_start_matches("&mut f, ").trim_start_matches("f, ").strip_prefix('"')?.split('"').next()?;
+        call.then(|| key.to_owned())
+    });
+    let missing: Vec<String> = read.filter(|key| !keys.contains(key)).collect();
+    assert!(missing.is_empty(), "docs/cluster.md does not name {missing:?}");
+}
+
 #[test]
 fn the_shipped_playbooks_load() {
     use kubewright::ops::playbooks;
