@@ -12,6 +12,9 @@ pub const TRAFFIC: Batch = Batch {
         // Its VXLAN address is unknown to the control plane, and worker-1 hears nothing of it.
         "network-*@worker-2",
         "network-nodeport@→ control-plane-1",
+        // Names, where one of CoreDNS' pods stands on worker-2.
+        "network-dns-*@control-plane-1",
+        "network-egress@control-plane-1",
         // It resolves no names.
         "network-egress@worker-1",
     ],
