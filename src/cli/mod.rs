@@ -18,6 +18,7 @@ mod lock;
 mod node;
 mod plan;
 mod playbook;
+mod proxy;
 mod reset;
 mod run;
 mod shown;
@@ -53,6 +54,7 @@ enum Command {
     Inventory(inventory::Args),
     Kubeconfig(kubeconfig::Args),
     Kubectl(kubectl::Args),
+    Proxy(proxy::Args),
     Ssh(ssh::Args),
     HostKeys(host_keys::Args),
     Etcd(etcd::Args),
@@ -92,6 +94,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Inventory(args) => inventory::run(args).await,
         Command::Kubeconfig(args) => kubeconfig::run(args).await,
         Command::Kubectl(args) => kubectl::run(args).await,
+        Command::Proxy(args) => proxy::run(args).await,
         Command::Ssh(args) => ssh::run(args).await,
         Command::HostKeys(args) => host_keys::run(args).await,
         Command::Etcd(args) => etcd::run(args).await,

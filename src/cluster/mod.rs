@@ -18,6 +18,7 @@ pub mod quorum;
 mod rollout;
 mod spread;
 mod token;
+mod user_certificate;
 
 pub use alive::{Heartbeats, SILENT, heartbeats};
 pub use budgets::held_by_budgets;
@@ -33,6 +34,7 @@ pub use outside::{Named, Outside, outside, take_away};
 pub use rollout::{delete_pods, delete_pods_of, wait_rollout};
 pub use spread::spread;
 pub use token::{JoinToken, create as create_token, revoke as revoke_token, revoke_described};
+pub use user_certificate::{Person, Signed, user_certificate};
 
 use std::time::Duration;
 

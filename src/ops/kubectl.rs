@@ -1,7 +1,7 @@
 //! kubectl and kubeconfig: the operator's way to the API while 6443 is closed to the world.
 
 use super::{Cluster, OpsError, api};
-use crate::text::Secret;
+use crate::{cluster::Person, kube::Credentials, text::Secret};
 use std::io::Write as _;
 
 /// The operator's kubeconfig as text; its server is the API's name.
@@ -9,6 +9,15 @@ pub async fn kubeconfig(cluster: &Cluster) -> Result<Secret<String>, OpsError> {
     let access = open(cluster).await?;
     let server = format!("https://{}:{}", super::hosts::api_endpoint(&cluster.spec), api::API_PORT);
     Ok(crate::kube::kubeconfig(&cluster.spec.name, super::OPERATOR, &server, None, &access.credentials))
+}
+
+/// A kubeconfig for somebody else, with a certificate that the cluster signs.
+pub async fn kubeconfig_for(cluster: &Cluster, person: &Person) -> Result<Secret<String>, OpsError> {
+    let access = open(cluster).await?;
+    let signed = crate::cluster::user_certificate(&access.client, person).await?;
+    let server = format!("https://{}:{}", super::hosts::api_endpoint(&cluster.spec), api::API_PORT);
+    let credentials = Credentials { ca: access.credentials.ca, certificate: signed.certificate, key: signed.key };
+    Ok(crate::kube::kubeconfig(&cluster.spec.name, &person.user, &server, None, &credentials))
 }
 
 /// Runs this machine's kubectl through a tunnel, with a kubeconfig that lives as long as it does. Returns its exit code.
@@ -42,7 +51,8 @@ async fn on_the_control_plane(cluster: &Cluster, arguments: &[String]) -> Result
     super::ssh::stream(connection.as_ref(), &command).await
 }
 
-async fn open(cluster: &Cluster) -> Result<api::Access, OpsError> {
+/// The API as the operator.
+pub(super) async fn open(cluster: &Cluster) -> Result<api::Access, OpsError> {
     let provision = cluster.discover().await?;
     let connector = cluster.connector(&provision);
     cluster.api(&provision, &connector).await

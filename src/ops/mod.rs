@@ -20,6 +20,7 @@ pub mod node;
 pub mod plan;
 pub mod playbooks;
 mod provider;
+pub mod proxy;
 pub mod reset;
 mod services;
 pub mod ssh;

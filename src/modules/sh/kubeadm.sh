@@ -422,9 +422,14 @@ kw_pod_hosts_check() {
 
 kw_reset_check() {
 	for kw_xf in "$kw_k8s"/*.conf "$kw_k8s"/kubewright-*.started "$kw_k8s"/manifests/*.yaml "$kw_k8s/pki/ca.crt" "${KW_ROOT-}/var/lib/kubelet/config.yaml" "${KW_ROOT-}/var/lib/etcd/member" \
-		"${KW_ROOT-}/etc/cni/net.d/10-flannel.conflist" "${KW_ROOT-}/sys/class/net/cni0" "${KW_ROOT-}/sys/class/net/flannel.1"; do
+		"${KW_ROOT-}/etc/cni/net.d/10-flannel.conflist" "${KW_ROOT-}/opt/cni/bin/flannel" "${KW_ROOT-}/sys/class/net/cni0" "${KW_ROOT-}/sys/class/net/flannel.1"; do
 		[ ! -e "$kw_xf" ] || return 10
 	done
+	if [ -z "${KW_ROOT-}" ]; then
+		for kw_ipt in $(kw_iptables); do
+			if "$kw_ipt-save" 2>/dev/null | grep -v '^:KUBE-ROUTER-' | grep -qE '^:(KUBE|FLANNEL)-'; then return 10; fi
+		done
+	fi
 }
 
 kw_reset_apply() {
@@ -434,6 +439,44 @@ kw_reset_apply() {
 	kw_wait_for_earlier
 	kw_clean
 	if kw_has systemctl; then systemctl disable -q kubelet 2>/dev/null || :; fi
+	# Flannel's own plugin came with its pods; the other plugins belong to a package.
+	rm -f -- "${KW_ROOT-}/opt/cni/bin/flannel"
+	rm -rf -- "${KW_ROOT-}/var/lib/cni/flannel"
+	if [ -z "${KW_ROOT-}" ]; then
+		for kw_ipt in $(kw_iptables); do kw_chains "$kw_ipt"; done
+	fi
+}
+
+# Every iptables that there is; the legacy one only where it is in use, because looking at it would load it.
+kw_iptables() {
+	for kw_xi in iptables ip6tables; do
+		if kw_has "$kw_xi-nft-save"; then printf '%s ' "$kw_xi-nft"; elif kw_has "$kw_xi-save"; then printf '%s ' "$kw_xi"; fi
+	done
+	if kw_has iptables-legacy-save && [ -s /proc/net/ip_tables_names ]; then printf '%s ' iptables-legacy; fi
+	if kw_has ip6tables-legacy-save && [ -s /proc/net/ip6_tables_names ]; then printf '%s ' ip6tables-legacy; fi
+}
+
+# Chains of kubelet, kube-proxy and Flannel, by their names, and the rules elsewhere that lead to them; one transaction a table.
+# All other rules stay, and nothing is flushed that is not ours. KUBE-ROUTER-… is another project's.
+kw_chains() {
+	for kw_xt in raw mangle nat filter; do
+		kw_list=$("$1-save" -t "$kw_xt" 2>/dev/null) || continue
+		kw_list=$(printf '%s\n' "$kw_list" | awk -v "table=$kw_xt" '
+			function is_ours(c) { return c ~ /^(KUBE|FLANNEL)-/ && c !~ /^KUBE-ROUTER-/ }
+			/^:/ { c = substr($1, 2); if (is_ours(c)) chain[++n] = c }
+			/^-A/ && !is_ours($2) {
+				for (i = 3; i < NF; i++) if (($i == "-j" || $i == "-g") && is_ours($(i + 1))) { rule[++m] = $0; break }
+			}
+			END {
+				if (!n) exit
+				print "*" table
+				for (i = 1; i <= m; i++) { sub(/^-A/, "-D", rule[i]); print rule[i] }
+				for (i = 1; i <= n; i++) print "-F " chain[i]
+				for (i = 1; i <= n; i++) print "-X " chain[i]
+				print "COMMIT"
+			}')
+		[ -z "$kw_list" ] || printf '%s\n' "$kw_list" | "$1-restore" --noflush
+	done
 }
 
 # Images in containerd's k8s.io namespace, where kubelet looks.
