@@ -3,6 +3,7 @@
 
 #![expect(clippy::print_stderr, reason = "a long test says where it is")]
 
+mod control_planes;
 mod crash;
 mod explained;
 mod faults;
@@ -147,6 +148,14 @@ fn a_clusters_life() {
 #[test]
 fn crash_sample() {
     crash::sample();
+}
+
+/// `make test-full`: three control planes, about half an hour.
+#[test]
+fn three_control_planes() {
+    if std::env::var_os("KUBEWRIGHT_TEST_FULL").is_some() {
+        control_planes::walk();
+    }
 }
 
 /// `make test-full`: all of the crash matrix, about an hour and a half.

@@ -12,7 +12,7 @@ use std::{
 };
 
 /// The limits for two cores that nobody else uses; the tool's own summary counts.
-const REPLACE: Duration = Duration::from_secs(180);
+pub const REPLACE: Duration = Duration::from_secs(180);
 const JOIN: Duration = Duration::from_secs(60);
 
 /// Three replicas, one to a node where that can be, two of them always; their addresses are used up to 5 s after they are told
@@ -54,35 +54,43 @@ pub fn kubectl(lab: &Lab, args: &str) -> String {
 }
 
 /// A client in the cluster that asks ten times a second.
-struct Client {
+pub struct Client {
     child: Child,
     begun: Instant,
+    node: &'static str,
+    what: String,
 }
 
 impl Client {
-    /// Asks the Service's address from the control plane, through its kube-proxy and over the pod network.
-    fn start(lab: &Lab) -> Self {
+    /// Asks the Service's address from a node, through its kube-proxy and over the pod network.
+    pub fn of_web(lab: &Lab, node: &'static str) -> Self {
         let address = kubectl(lab, "get service web -o jsonpath='{.spec.clusterIP}'");
+        Self::start(lab, node, &format!("http://{}/", address.trim()))
+    }
+
+    /// Asks for something from a node that stays.
+    pub fn start(lab: &Lab, node: &'static str, url: &str) -> Self {
+        let flag = format!("/run/asking-{:x}", url.bytes().fold(7_u32, |h, b| h.wrapping_mul(31).wrapping_add(b.into())));
         let ask = format!(
-            "touch /run/asking; while [ -e /run/asking ]; do if curl -s -o /dev/null -m 1 http://{}/; then echo ok; else echo failed; fi; sleep 0.1; done",
-            address.trim()
+            "touch {flag}; while [ -e {flag} ]; do if curl -skf -o /dev/null -m 1 '{url}'; then echo ok; else echo failed; fi; sleep 0.1; done"
         );
         let child = Command::new("docker")
-            .args(["exec", &lab.container("control-plane-1"), "sh", "-c", &ask])
+            .args(["exec", &lab.container(node), "sh", "-c", &ask])
             .stdout(Stdio::piped())
             .spawn()
             .expect("docker");
-        Self { child, begun: Instant::now() }
+        Self { child, begun: Instant::now(), node, what: format!("{url} {flag}") }
     }
 
     /// Requests, and how many of them failed.
-    fn stop(self, lab: &Lab) -> (usize, usize) {
-        lab.inside("control-plane-1", "rm /run/asking");
+    pub fn stop(self, lab: &Lab) -> (usize, usize) {
+        let (url, flag) = self.what.split_once(' ').expect("an address and a file");
+        lab.inside(self.node, &format!("rm {flag}"));
         let output = self.child.wait_with_output().expect("docker ends");
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let failed = said.lines().filter(|l| *l == "failed").count();
         let all = said.lines().count();
-        eprintln!("    {all} requests in {:.0} s, {failed} failed", self.begun.elapsed().as_secs_f64());
+        eprintln!("    {url}: {all} requests in {:.0} s, {failed} failed", self.begun.elapsed().as_secs_f64());
         (all, failed)
     }
 }
@@ -97,7 +105,7 @@ fn seconds(run: &super::support::Run, title: &str) -> Duration {
 }
 
 /// Runs an operation and holds it against its limit.
-fn timed(lab: &Lab, args: &[&str], title: &str, limit: Duration) {
+pub fn timed(lab: &Lab, args: &[&str], title: &str, limit: Duration) {
     let run = lab.run(&[args, &["--format", "json"]].concat()).expect(0);
     let took = seconds(&run, title);
     eprintln!("    {title}: {:.1} s (limit {} s on two idle cores)", took.as_secs_f64(), limit.as_secs());
@@ -116,7 +124,7 @@ pub fn statuses(lab: &Lab) -> Vec<String> {
 }
 
 /// All of them, and nothing that differs.
-fn all_well(lab: &Lab) {
+pub fn all_well(lab: &Lab) {
     let rows = rows(lab);
     let odd: Vec<&Value> = rows.iter().filter(|r| r["status"] != "Ready" || r["differs"] != Value::Array(Vec::new())).collect();
     assert!(odd.is_empty(), "{odd:#?}");
@@ -218,7 +226,7 @@ pub fn drain(lab: &Lab) {
     all_well(lab);
 }
 
-fn serve(lab: &Lab, replicas: usize) {
+pub fn serve(lab: &Lab, replicas: usize) {
     let file = lab.inventory().join("web.yaml");
     fs::write(&file, WEB).expect("a manifest");
     let name = lab.container("control-plane-1");
@@ -230,7 +238,7 @@ fn serve(lab: &Lab, replicas: usize) {
 /// Workers are replaced, whatever state they are in, and a Deployment serves all the time.
 pub fn replace_while_serving(lab: &Lab, full: bool) {
     serve(lab, 3);
-    let client = Client::start(lab);
+    let client = Client::of_web(lab, "control-plane-1");
     let machine = |node: &str| docker(&["inspect", "-f", "{{.Id}}", &lab.container(node)]);
     let before = machine("worker-2");
     timed(lab, &["node", "replace", "worker-2"], "node replace worker-2", REPLACE);
@@ -239,7 +247,7 @@ pub fn replace_while_serving(lab: &Lab, full: bool) {
     let (all, failed) = client.stop(lab);
     assert!(all > 50 && failed == 0, "{failed} of {all} requests failed while a healthy worker was replaced");
 
-    let client = Client::start(lab);
+    let client = Client::of_web(lab, "control-plane-1");
     docker(&["rm", "-f", "-v", &lab.container("worker-3")]);
     timed(lab, &["node", "replace", "worker-3"], "node replace worker-3", REPLACE);
     if full {
@@ -247,16 +255,21 @@ pub fn replace_while_serving(lab: &Lab, full: bool) {
         timed(lab, &["node", "replace", "worker-3"], "node replace worker-3", REPLACE);
         docker(&["pause", &lab.container("worker-3")]);
         timed(lab, &["node", "replace", "worker-3"], "node replace worker-3", REPLACE);
-        lab.inside(
-            "worker-3",
-            "rm /etc/ssh/ssh_host_ed25519_key* && ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key && systemctl restart ssh",
-        );
+        other_host_key(lab, "worker-3");
         timed(lab, &["node", "replace", "worker-3"], "node replace worker-3", REPLACE);
     }
     // A node that dies takes its connections along, until its endpoint is taken out; how many that are is told above.
     client.stop(lab);
     all_well(lab);
     kubectl(lab, "delete deployment,service,pdb web --wait=false");
+}
+
+/// Its address answers with another host key than the one that is known.
+pub fn other_host_key(lab: &Lab, node: &str) {
+    lab.inside(
+        node,
+        "rm /etc/ssh/ssh_host_ed25519_key* && ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key && systemctl restart ssh",
+    );
 }
 
 /// Counts of `cluster.yaml` are the truth: out by a bootstrap or `node join`, in only when that is asked for.

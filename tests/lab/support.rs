@@ -47,7 +47,7 @@ impl Lab {
 
     /// A command of the program for this lab, without a terminal.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kubewright"));
+        let mut command = Command::new(program());
         command.args(args).env("KUBEWRIGHT_INVENTORY", self.inventory()).env("XDG_STATE_HOME", self.state());
         command.env_remove("SSH_AUTH_SOCK").stdin(Stdio::null());
         command
@@ -184,6 +184,11 @@ impl Drop for Lab {
         let failed_before = std::thread::panicking();
         assert!(output.status.success() || failed_before, "destroy failed: {}", String::from_utf8_lossy(&output.stderr));
     }
+}
+
+/// The program: the one that Cargo built, or another build of it (`KUBEWRIGHT_TEST_PROGRAM`).
+pub fn program() -> PathBuf {
+    std::env::var_os("KUBEWRIGHT_TEST_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_kubewright").into(), PathBuf::from)
 }
 
 /// What a command did.
