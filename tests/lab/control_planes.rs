@@ -64,7 +64,8 @@ fn from_one(lab: &Lab) {
 /// etcd's members = control planes = Node objects = machines of the provider, and nothing is left of how they came.
 fn consistent(lab: &Lab) {
     let members = lab.run(&["etcd", "members"]).expect(0).stdout();
-    let mut names: Vec<&str> = members.lines().filter_map(|l| l.split_whitespace().next()).filter(|n| n.starts_with("control-plane-")).collect();
+    let mut names: Vec<&str> =
+        members.lines().filter_map(|l| l.split_whitespace().next()).filter(|n| n.starts_with("control-plane-")).collect();
     names.sort_unstable();
     assert_eq!(names, PLANES, "{members}");
     assert!(members.contains("can lose 1 more"), "{members}");
@@ -75,7 +76,8 @@ fn consistent(lab: &Lab) {
     let mut machines = lab.machines();
     machines.sort();
     assert_eq!(machines, [&PLANES[..], &["worker-1", "worker-2"]].concat());
-    let behind = kubectl(lab, "get endpointslice -l kubernetes.io/service-name=kubernetes -o jsonpath='{.items[*].endpoints[*].addresses[0]}'");
+    let behind =
+        kubectl(lab, "get endpointslice -l kubernetes.io/service-name=kubernetes -o jsonpath='{.items[*].endpoints[*].addresses[0]}'");
     assert_eq!(behind.split_whitespace().count(), 3, "API servers behind Service kubernetes: {behind}");
     let secrets = kubectl(lab, "-n kube-system get secret -o jsonpath='{range .items[*]}{.type} {.metadata.name}{\"\\n\"}{end}'");
     assert!(!secrets.contains("bootstrap.kubernetes.io/token") && !secrets.contains("kubeadm-certs"), "{secrets}");

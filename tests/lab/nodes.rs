@@ -74,11 +74,8 @@ impl Client {
         let ask = format!(
             "touch {flag}; while [ -e {flag} ]; do if curl -skf -o /dev/null -m 1 '{url}'; then echo ok; else echo failed; fi; sleep 0.1; done"
         );
-        let child = Command::new("docker")
-            .args(["exec", &lab.container(node), "sh", "-c", &ask])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("docker");
+        let child =
+            Command::new("docker").args(["exec", &lab.container(node), "sh", "-c", &ask]).stdout(Stdio::piped()).spawn().expect("docker");
         Self { child, begun: Instant::now(), node, what: format!("{url} {flag}") }
     }
 
