@@ -26,3 +26,18 @@ pub fn prelude() -> Sh {
     let files: Vec<Sh> = FILES.iter().map(|f| Sh::literal(f)).collect();
     Sh::join(&files, "\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::FILES;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_function_is_defined_twice() {
+        let defined = |line: &str| line.split_once("() {").map(|(name, _)| name.to_owned()).filter(|n| n.starts_with("kw_"));
+        let mut seen = BTreeSet::new();
+        let twice: Vec<String> = FILES.iter().flat_map(|p| p.lines()).filter_map(defined).filter(|n| !seen.insert(n.clone())).collect();
+        assert!(seen.len() > 100, "{}", seen.len());
+        assert_eq!(twice, Vec::<String>::new(), "the one that comes last would be called in the place of the other");
+    }
+}

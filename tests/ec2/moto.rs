@@ -25,7 +25,7 @@ impl Moto {
     /// Starts it.
     pub fn start() -> Self {
         let client = SharedHttpConnector::new(Connector::builder().build_http());
-        Self { server: Server::start(), client, tokens: Mutex::default() }
+        Self { server: Server::start("127.0.0.1"), client, tokens: Mutex::default() }
     }
 
     /// Its URL.

@@ -9,6 +9,7 @@ use std::{
 /// A running server; it ends with this value.
 pub struct Server {
     child: Child,
+    address: String,
     port: u16,
 }
 
@@ -21,29 +22,29 @@ impl Drop for Server {
 
 impl Server {
     /// Starts it on a free port and waits until it accepts connections.
-    pub fn start() -> Self {
+    pub fn start(address: &str) -> Self {
         let root = env!("CARGO_MANIFEST_DIR");
         let made = Command::new(format!("{root}/hack/moto.sh")).stderr(Stdio::inherit()).output().expect("hack/moto.sh");
         assert!(made.status.success(), "hack/moto.sh failed: a moto server is needed (python3 with venv, and PyPI once)");
         let python = String::from_utf8(made.stdout).unwrap().trim().to_owned();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = TcpListener::bind((address, 0)).unwrap().local_addr().unwrap().port();
         let mut child = Command::new(python)
-            .args([&format!("{root}/tests/ec2/server.py"), "-H", "127.0.0.1", "-p", &port.to_string()])
+            .args([&format!("{root}/tests/ec2/server.py"), "-H", address, "-p", &port.to_string()])
             .env("MOTO_AMIS_PATH", format!("{root}/tests/ec2/amis.json"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("the moto server starts");
         let end = Instant::now() + Duration::from_mins(1);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        while TcpStream::connect((address, port)).is_err() {
             assert!(child.try_wait().unwrap().is_none() && Instant::now() < end, "the moto server does not come up");
             std::thread::sleep(Duration::from_millis(50));
         }
-        Self { child, port }
+        Self { child, address: address.to_owned(), port }
     }
 
     /// Its URL.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://{}:{}", self.address, self.port)
     }
 }

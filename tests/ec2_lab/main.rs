@@ -89,7 +89,7 @@ impl Program<'_> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn from_an_empty_account_to_a_verified_cluster_and_back() {
-    let moto = Server::start();
+    let moto = Server::start("127.0.0.1");
     let dir = tempfile::tempdir().unwrap();
     let inventory = dir.path().join("inventory");
     fs::create_dir_all(inventory.join("group_vars")).unwrap();

@@ -8,12 +8,13 @@
 
 use super::{
     nodes::kubectl,
+    restore,
     support::{Ended, Lab},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::PathBuf,
     process::{Command, Stdio},
@@ -24,7 +25,7 @@ const CLUSTER: &str = "\
 cluster: crash
 provider: lab
 network: {vpc: 172.29.0.0/16}
-pools: [{name: worker, count: COUNT}]
+pools: [{name: worker, count: 2}]
 ";
 
 /// What happens at a boundary.
@@ -43,26 +44,44 @@ pub enum Fault {
 struct Operation {
     name: &'static str,
     args: &'static [&'static str],
-    prepare: fn(&Lab),
+    /// Returns the cluster that the command must leave as it is.
+    prepare: fn(&Lab) -> Option<Identity>,
 }
 
-const OPERATIONS: [Operation; 4] = [
+/// `SNAPSHOT` and `KEY` are files of the lab.
+const OPERATIONS: [Operation; 5] = [
     Operation { name: "bootstrap", args: &["bootstrap", "--yes", "--no-verify"], prepare: nothing_there },
-    Operation { name: "replace", args: &["node", "replace", "worker-1"], prepare: |lab| settle(lab) },
-    Operation { name: "remove", args: &["node", "remove", "worker-2"], prepare: |lab| settle(lab) },
+    Operation { name: "replace", args: &["node", "replace", "worker-1"], prepare: settle },
+    Operation { name: "remove", args: &["node", "remove", "worker-2"], prepare: settle },
     Operation { name: "join", args: &["node", "join", "worker-2"], prepare: without_worker_2 },
+    Operation {
+        name: "restore",
+        args: &["etcd", "restore", "SNAPSHOT", "--identity", "KEY", "--yes", "--no-verify"],
+        prepare: without_control_plane,
+    },
 ];
 
-fn nothing_there(lab: &Lab) {
+fn nothing_there(lab: &Lab) -> Option<Identity> {
     lab.run(&["destroy", "--yes"]).expect(0);
+    None
 }
 
-fn settle(lab: &Lab) {
+fn settle(lab: &Lab) -> Option<Identity> {
     lab.run(&["bootstrap", "--yes", "--no-verify"]).expect(0);
+    identity(lab)
 }
 
-fn without_worker_2(lab: &Lab) {
+fn without_worker_2(lab: &Lab) -> Option<Identity> {
+    let one = settle(lab);
     lab.run(&["node", "remove", "worker-2"]).expect(0);
+    one
+}
+
+fn without_control_plane(lab: &Lab) -> Option<Identity> {
+    let one = settle(lab);
+    restore::snapshot(lab);
+    restore::lose_control_plane(lab);
+    one
 }
 
 /// A boundary by what begins there: names of machines are replaced by what they are, so that it is the same for all of them.
@@ -99,6 +118,9 @@ struct Matrix {
     /// The program that it was done with.
     program: String,
     cells: BTreeMap<String, Vec<Cell>>,
+    /// Rows that were walked to their end.
+    #[serde(default)]
+    done: BTreeSet<String>,
 }
 
 /// One fault at one boundary.
@@ -118,9 +140,9 @@ impl Matrix {
 
     /// What an interrupted walk with this very program has done.
     fn load() -> Self {
-        let program = hash_of(env!("CARGO_BIN_EXE_kubewright"));
+        let program = hash_of(&super::support::program().to_string_lossy());
         let old: Option<Self> = fs::read_to_string(Self::file()).ok().and_then(|t| serde_json::from_str(&t).ok());
-        old.filter(|m| m.program == program).unwrap_or(Self { program, cells: BTreeMap::new() })
+        old.filter(|m| m.program == program).unwrap_or(Self { program, ..Self::default() })
     }
 
     fn save(&self) {
@@ -214,8 +236,11 @@ fn chain(lab: &Lab, operation: &Operation, fault: Fault, full: bool, matrix: &mu
         "remove" => &["control-plane-1", "worker-1"],
         _ => &["control-plane-1", "worker-1", "worker-2"],
     };
-    (operation.prepare)(lab);
-    let mut one = identity(lab);
+    let mut one = (operation.prepare)(lab);
+    let files = [("SNAPSHOT", lab.inventory().join(restore::SNAPSHOT)), ("KEY", lab.inventory().join(restore::KEY))];
+    let word = |a: &&str| files.iter().find(|(name, _)| name == a).map_or_else(|| (*a).to_owned(), |(_, f)| f.display().to_string());
+    let words: Vec<String> = operation.args.iter().map(word).collect();
+    let args: Vec<&str> = words.iter().map(String::as_str).collect();
     let mut runs = 0;
     loop {
         runs += 1;
@@ -223,7 +248,7 @@ fn chain(lab: &Lab, operation: &Operation, fault: Fault, full: bool, matrix: &mu
         let mut hit: Vec<String> = Vec::new();
         let row: Vec<String> = matrix.row(operation.name, fault).iter().map(|c| c.boundary.clone()).collect();
         let mut last = Instant::now().checked_sub(Duration::from_mins(1)).unwrap_or_else(Instant::now);
-        let ended = lab.watch(operation.args, |event| {
+        let ended = lab.watch(&args, |event| {
             let Some(at) = boundary(event, full).filter(|at| !row.contains(at) && !hit.contains(at)) else { return false };
             // What is rebooted or cut needs a moment before it can be again.
             let pause = if fault == Fault::Rebooted { 8 } else { 1 };
@@ -292,25 +317,29 @@ fn identity_within(lab: &Lab, known: Option<&Identity>) -> Option<Identity> {
     }
 }
 
-fn lab() -> Lab {
-    Lab::new(&CLUSTER.replace("COUNT", "2"))
-}
-
 /// All operations, all faults.
 pub fn everything() {
-    let lab = lab();
+    // Beside a sample that runs on the same machine.
+    let lab = Lab::new(&CLUSTER.replace("cluster: crash", "cluster: matrix").replace("172.29.", "172.26."));
     let mut matrix = Matrix::load();
     for fault in [Fault::Killed, Fault::Cut, Fault::Rebooted] {
         for operation in &OPERATIONS {
+            let name = format!("{} {}", operation.name, name_of(fault));
+            if matrix.done.contains(&name) {
+                continue;
+            }
             chain(&lab, operation, fault, true, &mut matrix);
+            matrix.done.insert(name);
+            matrix.save();
+            // What is done is written down at once: the walk may be interrupted.
+            fs::write(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/reliability.md"), page(&matrix)).expect("docs/reliability.md");
         }
     }
-    fs::write(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/reliability.md"), page(&matrix)).expect("docs/reliability.md");
 }
 
 /// A sample for `make test`: each fault once, at the boundaries that matter most.
 pub fn sample() {
-    let lab = lab();
+    let lab = Lab::new(CLUSTER);
     let mut matrix = Matrix::default();
     let [bootstrap, replace, ..] = &OPERATIONS;
     two_from_nothing(&lab);
@@ -354,13 +383,14 @@ fn page(matrix: &Matrix) -> String {
          CA are the same), no join token, no lock, no open operation, no cordoned node, machines = Nodes, and `plan` has nothing to do.\n\n\
          | command | fault | boundaries | run went on over the fault | run ended, the next one finished it |\n|---|---|---|---|---|\n",
     );
-    for (name, cells) in &matrix.cells {
+    let whole = || matrix.cells.iter().filter(|(name, _)| matrix.done.contains(*name));
+    for (name, cells) in whole() {
         let (operation, fault) = name.split_once(' ').unwrap_or((name, ""));
         let survived = cells.iter().filter(|c| c.survived).count();
         text.push_str(&format!("| {operation} | {fault} | {} | {survived} | {} |\n", cells.len(), cells.len() - survived));
     }
     text.push_str("\n## The boundaries\n");
-    for (name, cells) in &matrix.cells {
+    for (name, cells) in whole() {
         text.push_str(&format!("\n### {name}\n\n"));
         for cell in cells {
             text.push_str(&format!("- {} ({})\n", cell.boundary, cell.ended));

@@ -11,7 +11,10 @@ mod health;
 mod mutations;
 mod nodes;
 mod registries;
+mod restore;
 mod secrets;
+#[path = "../ec2/server.rs"]
+mod server;
 mod support;
 
 use serde_json::Value;
@@ -148,6 +151,14 @@ fn a_clusters_life() {
 #[test]
 fn crash_sample() {
     crash::sample();
+}
+
+/// `make test-full`: the control plane is lost, and comes back from a snapshot.
+#[test]
+fn snapshot_and_restore() {
+    if std::env::var_os("KUBEWRIGHT_TEST_FULL").is_some() {
+        restore::walk();
+    }
 }
 
 /// `make test-full`: three control planes, about half an hour.

@@ -426,7 +426,7 @@ kw_reset_check() {
 		[ ! -e "$kw_xf" ] || return 10
 	done
 	if [ -z "${KW_ROOT-}" ]; then
-		for kw_ipt in $(kw_iptables); do
+		for kw_ipt in $(kw_every_iptables); do
 			if "$kw_ipt-save" 2>/dev/null | grep -v '^:KUBE-ROUTER-' | grep -qE '^:(KUBE|FLANNEL)-'; then return 10; fi
 		done
 	fi
@@ -442,13 +442,17 @@ kw_reset_apply() {
 	# Flannel's own plugin came with its pods; the other plugins belong to a package.
 	rm -f -- "${KW_ROOT-}/opt/cni/bin/flannel"
 	rm -rf -- "${KW_ROOT-}/var/lib/cni/flannel"
+	for kw_xf in cni/networks cni/results cni etcd kubelet; do
+		[ ! -d "${KW_ROOT-}/var/lib/$kw_xf" ] || rmdir -- "${KW_ROOT-}/var/lib/$kw_xf" 2>/dev/null || :
+	done
 	if [ -z "${KW_ROOT-}" ]; then
-		for kw_ipt in $(kw_iptables); do kw_chains "$kw_ipt"; done
+		if kw_has systemctl; then systemctl stop kubepods.slice >/dev/null 2>&1 || :; fi
+		for kw_ipt in $(kw_every_iptables); do kw_chains "$kw_ipt"; done
 	fi
 }
 
 # Every iptables that there is; the legacy one only where it is in use, because looking at it would load it.
-kw_iptables() {
+kw_every_iptables() {
 	for kw_xi in iptables ip6tables; do
 		if kw_has "$kw_xi-nft-save"; then printf '%s ' "$kw_xi-nft"; elif kw_has "$kw_xi-save"; then printf '%s ' "$kw_xi"; fi
 	done

@@ -8,6 +8,8 @@ use crate::{
     connection::{Connection, Process},
     ops::OpsError,
 };
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::{
     fs::File,
@@ -20,6 +22,28 @@ use tokio_util::io::SyncIoBridge;
 
 /// Where it lies on the machine until it is restored. Only root can look into it.
 const PLACE: &str = "/var/lib/kubewright/restore";
+/// Says until the end of `etcd restore` which snapshot is being restored: the same command, after it was killed, goes on.
+const NOTE: &str = "/var/lib/kubewright/restoring";
+
+/// Stands while what is on the disk is no cluster (src/modules/sh/etcd.sh).
+const HALF: &str = "/etc/kubernetes/kubewright-restore.started";
+
+/// What a machine is in the middle of.
+pub(super) enum UnderWay {
+    /// No restore of this snapshot.
+    Not,
+    /// A restore whose control plane does not stand yet: it begins again.
+    Half,
+    /// The control plane stands with what the snapshot had; the restore began then.
+    Initialised(Timestamp),
+}
+
+/// A restore that has begun and not come to its end.
+#[derive(Serialize, Deserialize)]
+struct Note {
+    sha256: String,
+    began: Timestamp,
+}
 
 /// See the module. Nothing of it is written here in clear.
 pub(super) struct Package {
@@ -58,11 +82,31 @@ impl Package {
         Ok(done?)
     }
 
-    /// Puts both on a machine, in clear and for root only.
-    pub(super) async fn send(&self, connection: &Arc<dyn Connection>) -> Result<(), OpsError> {
+    /// How far a restore has come that a machine is in the middle of.
+    pub(super) async fn under_way(&self, connection: &Arc<dyn Connection>) -> UnderWay {
+        let look = format!("exec sudo -n sh -c '[ ! -e {HALF} ] || exit 10; cat {NOTE}'");
+        let Ok(read) = connection.run(&look, b"").await else { return UnderWay::Not };
+        let note: Option<Note> = serde_json::from_slice(&read.stdout).ok();
+        match note.filter(|n| n.sha256 == self.meta.sha256) {
+            _ if read.rc == 10 => UnderWay::Half,
+            Some(note) if read.rc == 0 => UnderWay::Initialised(note.began),
+            _ => UnderWay::Not,
+        }
+    }
+
+    /// It has come to its end.
+    pub(super) async fn ended(&self, connection: &Arc<dyn Connection>) -> Result<(), OpsError> {
+        Ok(connection.run(&format!("exec sudo -n rm -f {NOTE}"), b"").await.map(drop)?)
+    }
+
+    /// Puts both on a machine, in clear and for root only, and notes that a restore has begun.
+    pub(super) async fn send(&self, connection: &Arc<dyn Connection>, began: Timestamp) -> Result<(), OpsError> {
+        let note = serde_json::to_vec(&Note { sha256: self.meta.sha256.clone(), began }).unwrap_or_default();
         let pki = self.pki().map_err(|e| OpsError::Cluster(ClusterError::Seal(SealError::Io(e))))?;
         let unpack = format!("exec sudo -n sh -c 'umask 077 && rm -rf {PLACE} && mkdir -p {PLACE}/pki && tar -C {PLACE}/pki -xf -'");
         self.pipe(connection, &unpack, Box::new(io::Cursor::new(pki))).await?;
+        let begins = format!("exec sudo -n sh -c 'umask 077 && cat > {NOTE}.new && mv {NOTE}.new {NOTE}'");
+        self.pipe(connection, &begins, Box::new(io::Cursor::new(note))).await?;
         let (path, identities) = (self.path.clone(), Arc::clone(&self.identities));
         let file = open(&path).map_err(|source| OpsError::Local { what: format!("cannot read {}", path.display()), source })?;
         let clear = backup::open(&identities, file).map_err(ClusterError::from)?;

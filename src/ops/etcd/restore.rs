@@ -1,6 +1,9 @@
 //! `etcd restore`: a cluster whose control planes are gone, or have lost their quorum, brought back from a snapshot.
 
-use super::{client, package::Package};
+use super::{
+    client,
+    package::{Package, UnderWay},
+};
 use crate::{
     cluster::quorum::Tally,
     engine::{LoginDefaults, Network, RunOptions, RunSummary},
@@ -86,53 +89,64 @@ impl Times {
 
 /// Restores.
 pub async fn run(cluster: &Cluster, options: &Options, events: &Events, cancel: CancellationToken) -> Result<Outcome, OpsError> {
-    let (begun, at) = (Instant::now(), Timestamp::now());
+    let (mut begun, mut at) = (Instant::now(), Timestamp::now());
     let read = Package::read(&options.snapshot, &options.identity);
     let package = events.step("etcd/restore/read", "read and check the snapshot", None, read).await?;
     fits(cluster, &package)?;
     let before = cluster.provider.discover(&cluster.spec).await?;
-    nothing_is_lost(cluster, &before, options, &package).await?;
+    let goes_on = nothing_is_lost(cluster, &before, options, &package).await?;
+    if let Some((_, since)) = &goes_on {
+        events.note(format!("the restore that began {} goes on: etcd has what the snapshot had", since.strftime("%Y-%m-%d %H:%M:%S UTC")));
+        let ago = Duration::try_from(at.duration_since(*since)).unwrap_or_default();
+        (begun, at) = (begun.checked_sub(ago).unwrap_or(begun), *since);
+    }
 
     let provision = match &options.planned {
         Some(planned) => cluster.provider.apply_planned(&cluster.spec, planned, events).await?,
         None => cluster.provider.apply(&cluster.spec, events).await?,
     };
-    let target = target(cluster, &provision, options.node.as_deref())?.name.clone();
+    let chosen = goes_on.as_ref().map(|(node, _)| node.as_str()).or(options.node.as_deref());
+    let target = target(cluster, &provision, chosen)?.name.clone();
     let renewal = Arc::new(Renewal::of_new_machines(cluster, &provision, events));
     let network = Network::new(hosts::dialled(&cluster.spec, &provision, true), LoginDefaults::default());
     let network = Arc::new(network.on_first_contact(renewal.clone()));
-    let play = async |book: &str, limit: Option<String>| -> Result<RunSummary, OpsError> {
+    let play = async |book: &str, limit: Option<String>, tags: &[&str]| -> Result<RunSummary, OpsError> {
         let token = format!("kubewright-restore-{:016x}", rand::random::<u64>());
         let extra_vars = [("restore_token".to_owned(), Raw { value: token.into(), span: None })].into_iter().collect();
         let hosts = playbooks::led_by(cluster, &provision, Arc::clone(&network), &target)?;
-        let run = RunOptions { limit, extra_vars, ..RunOptions::default() };
+        let tags = tags.iter().map(|t| (*t).to_owned()).collect();
+        let run = RunOptions { limit, tags, extra_vars, ..RunOptions::default() };
         let source = [playbooks::shipped_source(&format!("playbooks/{book}.yml"))];
         Box::pin(playbooks::run(&source, &playbooks::load_options(), hosts, &run, events, cancel.clone())).await
     };
     let stopped = |summary| Ok(Outcome { summary, health: None, times: None });
 
-    let old: Vec<String> = planes(&before).filter(|m| m.name != target && still_there(m, &provision)).map(|m| m.name.clone()).collect();
-    if !old.is_empty() {
-        let stood_down = play("stand-down", Some(old.join(","))).await?;
-        for name in stood_down.unreachable.keys().chain(stood_down.failed.keys()) {
-            events.warn(format!("{name} could not be stopped: it must not come back by itself; `kubewright bootstrap` takes it in anew"));
+    if goes_on.is_none() {
+        let old: Vec<String> = planes(&before).filter(|m| m.name != target && still_there(m, &provision)).map(|m| m.name.clone()).collect();
+        if !old.is_empty() {
+            let stood_down = play("stand-down", Some(old.join(",")), &[]).await?;
+            for name in stood_down.unreachable.keys().chain(stood_down.failed.keys()) {
+                events
+                    .warn(format!("{name} could not be stopped: it must not come back by itself; `kubewright bootstrap` takes it in anew"));
+            }
         }
+        let prepared = play("prerequisites", Some(target.clone()), &[]).await?;
+        if !prepared.is_ok() {
+            return stopped(prepared);
+        }
+        let connection = network.connect(&target).await?;
+        events.step("etcd/restore/send", "send the snapshot", Some(&target), package.send(&connection, at)).await?;
     }
-    let prepared = play("prerequisites", Some(target.clone())).await?;
-    if !prepared.is_ok() {
-        return stopped(prepared);
-    }
-    let connection = network.connect(&target).await?;
-    events.step("etcd/restore/send", "send the snapshot", Some(&target), package.send(&connection)).await?;
-    let restored = play("restore", None).await?;
+    let restored = play("restore", None, if goes_on.is_some() { &["pods"] } else { &[] }).await?;
     if !restored.is_ok() {
         return stopped(restored);
     }
     // Workers find it again by themselves; other control planes join it as new ones.
-    let summary = play("site", None).await?;
+    let summary = play("site", None, &[]).await?;
     if !summary.is_ok() {
         return stopped(summary);
     }
+    package.ended(&network.connect(&target).await?).await?;
     let health = if options.verify { Some(settled(cluster, &renewal.update(&provision), events).await?) } else { None };
     let lost = Duration::try_from(at.duration_since(package.meta.taken_at)).unwrap_or_default();
     let rpo = cluster.spec.backup.as_ref().map(|b| b.rpo);
@@ -201,14 +215,28 @@ fn fits(cluster: &Cluster, package: &Package) -> Result<(), OpsError> {
     Ok(())
 }
 
-/// Refuses over a cluster that works, and beside workers of another one.
-async fn nothing_is_lost(cluster: &Cluster, before: &Provision, options: &Options, package: &Package) -> Result<(), OpsError> {
+/// Refuses over a cluster that works, and beside workers of another one. A restore that was interrupted after etcd had its data
+/// goes on: returns where, and since when.
+async fn nothing_is_lost(
+    cluster: &Cluster,
+    before: &Provision,
+    options: &Options,
+    package: &Package,
+) -> Result<Option<(String, Timestamp)>, OpsError> {
     let connector = cluster.connector(before);
     if planes(before).next().is_some() && !options.discard_newer {
         let etcd = client(&cluster.control_planes(before, &connector)).await;
         if let Ok(etcd) = etcd
             && let Ok(members) = etcd.look().await
         {
+            for plane in planes(before) {
+                let Ok(connection) = connector.connect(&plane.name).await else { continue };
+                match package.under_way(&connection).await {
+                    UnderWay::Not => {}
+                    UnderWay::Half => return Ok(None),
+                    UnderWay::Initialised(since) => return Ok(Some((plane.name.clone(), since))),
+                }
+            }
             let tally = Tally::of(&crate::cluster::etcd::seats(&members));
             return Err(OpsError::Refused {
                 what: format!("the cluster works: etcd has its quorum ({tally}), so there is nothing that a snapshot has to bring back"),
@@ -221,7 +249,7 @@ async fn nothing_is_lost(cluster: &Cluster, before: &Provision, options: &Option
     let ca = crate::cluster::ca_hash(package.bundle.ca())?;
     let others = survey::workers_of_another(&connector, before, &ca).await;
     if others.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     Err(OpsError::Refused {
         what: format!("{} belong to another cluster than the snapshot (its CA is {ca})", others.join(", ")),
