@@ -32,10 +32,10 @@ pub fn walk() {
             step(&format!("round {round}: {plane} is replaced"), || replaced(&lab, plane));
         }
     }
-    let (all, failed) = web.stop(&lab);
-    assert!(all > 500 && failed == 0, "{failed} of {all} requests failed while control planes were replaced");
-    let (all, failed) = api.stop(&lab);
-    assert!(all > 500 && failed * 100 < all, "{failed} of {all} requests to the API failed while one of three was replaced");
+    let (web, api) = (web.stop(&lab), api.stop(&lab));
+    assert!(web.undisturbed(), "{web:?} while control planes were replaced");
+    // Who was connected to the one that goes is cut off, until its endpoint is taken out.
+    assert!(api.all > 500 && api.failed * 50 < api.all, "the API, while one of three was replaced: {api:?}");
     step("a control plane that is dead is replaced", || {
         docker(&["kill", &lab.container("control-plane-1")]);
         replaced(&lab, "control-plane-1");
@@ -129,9 +129,9 @@ fn workers(lab: &Lab) {
         let client = Client::of_web(lab, "worker-1");
         damage(lab);
         timed(lab, &["node", "replace", "worker-2"], "node replace worker-2", REPLACE);
-        let (all, failed) = client.stop(lab);
+        let served = client.stop(lab);
         // What dies takes its connections along, until its endpoint is taken out; what is drained takes none.
-        assert!(state != "healthy" || failed == 0, "{failed} of {all} requests failed while a healthy worker was replaced");
+        assert!(state != "healthy" || served.undisturbed(), "{served:?} while a healthy worker was replaced");
         all_well(lab);
     }
 }

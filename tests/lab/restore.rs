@@ -149,7 +149,7 @@ pub fn walk() {
     kubectl(&lab, "wait --for=condition=Available deployment/web --timeout=90s");
     wait("the old values are shown", Duration::from_secs(60), || shown(&lab) == ("old".to_owned(), true, false));
     let untouched = || lab.inside("worker-1", "systemctl show -p ActiveEnterTimestampMonotonic containerd kubelet");
-    let containers = || lab.inside("worker-1", "ctr -n k8s.io containers ls -q 'labels.\"io.kubernetes.container.name\"==pause'");
+    let containers = || lab.inside("worker-1", "ctr -n k8s.io containers ls -q 'labels.\"io.kubernetes.container.name\"==web'");
     let (before, running) = (untouched(), containers());
     assert!(!running.trim().is_empty());
 
