@@ -88,7 +88,7 @@ fn sent(lab: &Lab) {
     let server = Server::start("172.27.0.1");
     let curl = |args: &[&str]| {
         let out =
-            Command::new("curl").args(["-sf", "--aws-sigv4", "aws:amz:eu-central-1:s3", "--user", "operator:secret"]).args(args).output();
+            Command::new("curl").args(["-sf", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user", "operator:secret"]).args(args).output();
         let out = out.expect("curl");
         assert!(out.status.success(), "curl {args:?}: {}", String::from_utf8_lossy(&out.stderr));
         String::from_utf8_lossy(&out.stdout).into_owned()

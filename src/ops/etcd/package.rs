@@ -28,6 +28,11 @@ const NOTE: &str = "/var/lib/kubewright/restoring";
 /// Stands while what is on the disk is no cluster (src/modules/sh/etcd.sh).
 const HALF: &str = "/etc/kubernetes/kubewright-restore.started";
 
+/// The marker names the kubeadm that is at work. When that ends, its shell takes the marker away, if it is still there.
+const LOOK: &str = r#"n=0; while [ $n -lt 600 ] && [ -s "$1" ] && read -r p <"$1" && [ "$(cat /proc/$p/comm 2>/dev/null)" = kubeadm ]; do sleep 1; n=$((n + 1)); done
+[ $n = 0 ] || { n=0; while [ $n -lt 10 ] && [ -e "$1" ]; do sleep 1; n=$((n + 1)); done; }
+[ ! -e "$1" ] || exit 10; cat "$2""#;
+
 /// What a machine is in the middle of.
 pub(super) enum UnderWay {
     /// No restore of this snapshot.
@@ -82,9 +87,9 @@ impl Package {
         Ok(done?)
     }
 
-    /// How far a restore has come that a machine is in the middle of.
+    /// How far a restore has come that a machine is in the middle of. A kubeadm of a run that was killed is waited for.
     pub(super) async fn under_way(&self, connection: &Arc<dyn Connection>) -> UnderWay {
-        let look = format!("exec sudo -n sh -c '[ ! -e {HALF} ] || exit 10; cat {NOTE}'");
+        let look = format!("exec sudo -n sh -c '{LOOK}' sh {HALF} {NOTE}");
         let Ok(read) = connection.run(&look, b"").await else { return UnderWay::Not };
         let note: Option<Note> = serde_json::from_slice(&read.stdout).ok();
         match note.filter(|n| n.sha256 == self.meta.sha256) {

@@ -224,18 +224,23 @@ async fn nothing_is_lost(
     package: &Package,
 ) -> Result<Option<(String, Timestamp)>, OpsError> {
     let connector = cluster.connector(before);
+    let mut under_way = None;
+    for plane in planes(before) {
+        let Ok(connection) = connector.connect(&plane.name).await else { continue };
+        match package.under_way(&connection).await {
+            UnderWay::Not => {}
+            how_far => under_way = Some((plane.name.clone(), how_far)),
+        }
+    }
     if planes(before).next().is_some() && !options.discard_newer {
         let etcd = client(&cluster.control_planes(before, &connector)).await;
         if let Ok(etcd) = etcd
             && let Ok(members) = etcd.look().await
         {
-            for plane in planes(before) {
-                let Ok(connection) = connector.connect(&plane.name).await else { continue };
-                match package.under_way(&connection).await {
-                    UnderWay::Not => {}
-                    UnderWay::Half => return Ok(None),
-                    UnderWay::Initialised(since) => return Ok(Some((plane.name.clone(), since))),
-                }
+            match under_way {
+                Some((node, UnderWay::Initialised(since))) => return Ok(Some((node, since))),
+                Some((_, UnderWay::Half)) => return Ok(None),
+                _ => {}
             }
             let tally = Tally::of(&crate::cluster::etcd::seats(&members));
             return Err(OpsError::Refused {
