@@ -85,6 +85,7 @@ pub fn snapshot(lab: &Lab) {
 /// By the timer of the control plane, to an S3 of the lab's (moto) at the host's end of its network; each can be read by whoever
 /// has the private key.
 fn sent(lab: &Lab) {
+    let recipient = recipient(lab);
     let server = Server::start("172.27.0.1");
     let curl = |args: &[&str]| {
         let out =
@@ -101,7 +102,7 @@ fn sent(lab: &Lab) {
         .expect("a file");
     let backup = format!(
         "backup: {{recipient: {}, to: s3://backups-near/prod, copy_to: s3://backups-far/prod, copy_region: eu-west-1, endpoint: '{}', credentials: other/s3}}\n",
-        recipient(lab),
+        recipient,
         server.url()
     );
     fs::write(lab.inventory().join("cluster.yaml"), format!("{CLUSTER}{backup}")).expect("cluster.yaml");
@@ -205,7 +206,7 @@ pub fn walk() {
     });
     assert_eq!(untouched(), before, "nothing on the worker was restarted");
     assert_eq!(containers(), running, "its containers run on");
-    step("the report is green", || drop(lab.run(&["verify"]).expect(0)));
+    step("the report is green", || wait("a green report", Duration::from_secs(120), || lab.run(&["verify"]).code() == 0));
     step("kubelet and kube-proxy follow what the restored cluster says", || followed(&lab));
 }
 
