@@ -43,6 +43,21 @@ pub async fn may_leave(cluster: &Cluster, provision: &Provision, target: &Target
     Ok(Some(format!("etcd meanwhile: {left}, and it stands the loss of {} more", left.tolerance())))
 }
 
+/// kubelet ends kube-apiserver in order, and that takes its own endpoint out of Service kubernetes before it stops to listen (6443 is
+/// 192B). Killed with its machine it would be asked until its lease has run out. What it still does after that is not waited for.
+const END_API_SERVER: &str = "exec sudo -n sh -c 'm=/etc/kubernetes/manifests/kube-apiserver.yaml; [ ! -e $m ] || mv $m /etc/kubernetes/kube-apiserver.yaml.left; \
+     n=0; while [ $n -lt 30 ] && grep -qs \":192B 0*:0000 0A\" /proc/net/tcp /proc/net/tcp6; do sleep 1; n=$((n + 1)); done'";
+
+/// On a machine that answers. One that does not has nothing that could be ended.
+async fn end_api_server(cluster: &Cluster, provision: &Provision, target: &Target) {
+    let Some(machine) = &target.machine else { return };
+    let connector = cluster.connector(provision);
+    if let Ok(connection) = connector.connect(&machine.name).await {
+        // What comes next takes it away in any case.
+        let _ = connection.run(END_API_SERVER, b"").await;
+    }
+}
+
 /// Takes its member out of etcd, while the others can spare it.
 pub async fn leave(cluster: &Cluster, provision: &Provision, target: &Target) -> Result<(), OpsError> {
     let Some(address) = target.machine.as_ref().map(|m| m.private_address) else { return Ok(()) };
@@ -50,5 +65,8 @@ pub async fn leave(cluster: &Cluster, provision: &Provision, target: &Target) ->
     let members = etcd.look().await?;
     let Some(member) = member_of(&members, &target.node_name, address) else { return Ok(()) };
     quorum::removal(&seats(&members), &member.member.label()).map_err(|r| OpsError::Refused { what: r.why, hint: r.hint })?;
+    if target.alive {
+        end_api_server(cluster, provision, target).await;
+    }
     Ok(etcd.remove(&member.member).await?)
 }
