@@ -3,12 +3,13 @@
 
 use crate::{
     on_model,
-    spec::default_cluster,
+    spec::{default_cluster, three_control_planes},
     wire::{Form, changes},
 };
 use kubewright::{
     event::Events,
     infra::{Provider, Volumes},
+    spec::ClusterSpec,
 };
 use std::{collections::BTreeSet, fmt::Write, fs, path::Path};
 
@@ -30,11 +31,29 @@ fn golden(name: &str, text: &str) {
 #[tokio::test]
 async fn the_requests_of_the_default_cluster() {
     let home = tempfile::tempdir().unwrap();
-    let spec = default_cluster(home.path());
+    let [plan, apply, destroy] = requests(&default_cluster(home.path())).await;
+    golden("plan.txt", &plan.join("\n"));
+    golden("apply.txt", &apply.join("\n"));
+    golden("destroy.txt", &destroy.join("\n"));
+}
+
+#[tokio::test]
+async fn the_requests_that_three_control_planes_add() {
+    let home = tempfile::tempdir().unwrap();
+    let three = requests(&three_control_planes(home.path())).await;
+    let one = requests(&default_cluster(home.path())).await;
+    for (name, (three, one)) in ["plan", "apply", "destroy"].into_iter().zip(three.into_iter().zip(one)) {
+        let more: Vec<String> = three.into_iter().filter(|request| !one.contains(request)).collect();
+        golden(&format!("three-control-planes-{name}.txt"), &more.join("\n"));
+    }
+}
+
+/// What a cluster's whole life sends: a plan before there is anything, what makes it, what takes it away.
+async fn requests(spec: &ClusterSpec) -> [Vec<String>; 3] {
     let (model, wire, provider) = on_model();
-    provider.plan(&spec).await.unwrap();
-    let reads = wire.take_log();
-    provider.apply(&spec, &Events::none()).await.unwrap();
+    provider.plan(spec).await.unwrap();
+    let mut reads = wire.take_log();
+    provider.apply(spec, &Events::none()).await.unwrap();
     let up = wire.take_log();
     let names: Vec<(String, String)> = model
         .lock()
@@ -42,15 +61,16 @@ async fn the_requests_of_the_default_cluster() {
         .iter()
         .map(|(id, r)| (id.clone(), format!("<{}>", r.tags.get("kubewright.dev/resource").map_or(r.kind, String::as_str))))
         .collect();
-    provider.destroy(&spec, Volumes::Delete, &Events::none()).await.unwrap();
+    // What a plan asks of a cluster that exists, once its things are known.
+    provider.plan(spec).await.unwrap();
+    reads.extend(wire.take_log());
+    provider.destroy(spec, Volumes::Delete, &Events::none()).await.unwrap();
     let down = wire.take_log();
-    golden("plan.txt", &text(reads.iter(), &names));
-    golden("apply.txt", &text(up.iter().filter(|f| changes(f)), &names));
-    golden("destroy.txt", &text(down.iter().filter(|f| changes(f)), &names));
+    [texts(reads.iter(), &names), texts(up.iter().filter(|f| changes(f)), &names), texts(down.iter().filter(|f| changes(f)), &names)]
 }
 
 /// Requests as text, sorted: steps that do not depend on each other have no order.
-fn text<'a>(forms: impl Iterator<Item = &'a Form>, names: &[(String, String)]) -> String {
+fn texts<'a>(forms: impl Iterator<Item = &'a Form>, names: &[(String, String)]) -> Vec<String> {
     let blocks: BTreeSet<String> = forms
         .map(|form| {
             let mut block = format!("{}\n", form["Action"]);
@@ -68,19 +88,18 @@ fn text<'a>(forms: impl Iterator<Item = &'a Form>, names: &[(String, String)]) -
             block
         })
         .collect();
-    blocks.into_iter().collect::<Vec<_>>().join("\n")
+    blocks.into_iter().collect()
 }
 
 #[test]
 fn the_policy_allows_exactly_the_calls_that_are_made() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let call = regex::Regex::new(r#""([A-Z][A-Za-z]+)",\s*(?:Effect::|Takes|self\.api|ec2\.|api\.ec2)"#).unwrap();
+    let call = regex::Regex::new(r#""([A-Z][A-Za-z]+)",\s*(?:Effect::|Takes|self\.api|call\b|ec2\.|api\.ec2)"#).unwrap();
     let mut made = BTreeSet::new();
     for file in fs::read_dir(root.join("src/infra/aws")).unwrap() {
         let source = fs::read_to_string(file.unwrap().path()).unwrap();
         for found in call.captures_iter(&source) {
-            let service = if &found[1] == "GetCallerIdentity" { "sts" } else { "ec2" };
-            made.insert(format!("{service}:{}", &found[1]));
+            made.insert(kubewright::infra::aws::errors::iam_action(&found[1]));
         }
     }
     let policy: serde_json::Value = serde_json::from_str(&fs::read_to_string(root.join("docs/iam-policy.json")).unwrap()).unwrap();
@@ -99,7 +118,7 @@ fn the_policy_allows_exactly_the_calls_that_are_made() {
 #[tokio::test]
 async fn the_calls_of_a_whole_life_are_in_the_policy() {
     let home = tempfile::tempdir().unwrap();
-    let spec = default_cluster(home.path());
+    let spec = three_control_planes(home.path());
     let (_, wire, provider) = on_model();
     provider.survey(&spec).await.unwrap();
     provider.apply(&spec, &Events::none()).await.unwrap();
@@ -114,9 +133,13 @@ async fn the_calls_of_a_whole_life_are_in_the_policy() {
 #[tokio::test]
 async fn the_cost_of_the_default_cluster() {
     let home = tempfile::tempdir().unwrap();
-    let spec = default_cluster(home.path());
+    golden("cost.txt", &cost(&default_cluster(home.path())).await);
+    golden("three-control-planes-cost.txt", &cost(&three_control_planes(home.path())).await);
+}
+
+async fn cost(spec: &ClusterSpec) -> String {
     let (_, _, provider) = on_model();
-    let cost = provider.survey(&spec).await.unwrap().cost;
+    let cost = provider.survey(spec).await.unwrap().cost;
     assert!(!cost.incomplete);
     let sum: f64 = cost.lines.iter().map(|l| l.monthly_each.unwrap() * l.count as f64).sum();
     assert!((cost.monthly - sum).abs() < 1e-9);
@@ -133,5 +156,5 @@ async fn the_cost_of_the_default_cluster() {
         .unwrap();
     }
     writeln!(text, "{:.2} USD a month", cost.monthly).unwrap();
-    golden("cost.txt", &text);
+    text
 }

@@ -2,12 +2,13 @@
 
 use crate::{
     lines, on_model,
-    spec::default_cluster,
+    spec::{default_cluster, three_control_planes},
     wire::{Fault, Wire, changes},
 };
 use kubewright::{
     event::Events,
     infra::{Provider, Volumes},
+    spec::ClusterSpec,
 };
 use std::sync::{
     Arc,
@@ -32,10 +33,20 @@ async fn killed<T>(wire: &Wire, work: impl Future<Output = T>) -> bool {
 #[tokio::test]
 async fn killed_after_each_call_of_apply_and_of_destroy() {
     let home = tempfile::tempdir().unwrap();
-    let spec = default_cluster(home.path());
+    every_call(&default_cluster(home.path())).await;
+}
+
+#[tokio::test]
+async fn killed_after_each_call_with_three_control_planes_and_their_balancer() {
+    let home = tempfile::tempdir().unwrap();
+    every_call(&three_control_planes(home.path())).await;
+}
+
+async fn every_call(spec: &ClusterSpec) {
+    let machines = spec.nodes().len();
     let events = Events::none();
     let (model, _, aws) = on_model();
-    aws.apply(&spec, &events).await.unwrap();
+    aws.apply(spec, &events).await.unwrap();
     let whole = model.alive();
 
     // With things shown at once, and with things shown late.
@@ -45,15 +56,15 @@ async fn killed_after_each_call_of_apply_and_of_destroy() {
             let (model, wire, aws) = on_model();
             model.lock().late = late;
             kill_at(&wire, n);
-            if !killed(&wire, aws.apply(&spec, &events)).await {
+            if !killed(&wire, aws.apply(spec, &events)).await {
                 break;
             }
             kills += 1;
             wire.faults(|_| Fault::None);
-            let made = aws.apply(&spec, &events).await.unwrap_or_else(|e| panic!("after a kill at call {n}, late {late}: {e}"));
-            assert_eq!(made.machines.len(), 4, "kill at {n}");
+            let made = aws.apply(spec, &events).await.unwrap_or_else(|e| panic!("after a kill at call {n}, late {late}: {e}"));
+            assert_eq!(made.machines.len(), machines, "kill at {n}");
             assert_eq!(model.alive(), whole, "kill at {n}: neither duplicate nor orphan");
-            assert_eq!(lines(&aws.plan(&spec).await.unwrap()), Vec::<String>::new(), "kill at {n}");
+            assert_eq!(lines(&aws.plan(spec).await.unwrap()), Vec::<String>::new(), "kill at {n}");
             assert_eq!(model.lock().offences, Vec::<String>::new(), "kill at {n}");
         }
         assert!(kills > 40, "only {kills} calls were seen");
@@ -61,15 +72,15 @@ async fn killed_after_each_call_of_apply_and_of_destroy() {
         let mut kills = 0;
         for n in 1.. {
             let (model, wire, aws) = on_model();
-            aws.apply(&spec, &events).await.unwrap();
+            aws.apply(spec, &events).await.unwrap();
             model.lock().late = late;
             kill_at(&wire, n);
-            if !killed(&wire, aws.destroy(&spec, Volumes::Delete, &events)).await {
+            if !killed(&wire, aws.destroy(spec, Volumes::Delete, &events)).await {
                 break;
             }
             kills += 1;
             wire.faults(|_| Fault::None);
-            aws.destroy(&spec, Volumes::Delete, &events).await.unwrap_or_else(|e| panic!("after a kill at call {n}: {e}"));
+            aws.destroy(spec, Volumes::Delete, &events).await.unwrap_or_else(|e| panic!("after a kill at call {n}: {e}"));
             assert_eq!(model.alive(), Vec::<String>::new(), "kill at {n}");
         }
         assert!(kills > 15, "only {kills} calls were seen");
@@ -80,7 +91,7 @@ async fn killed_after_each_call_of_apply_and_of_destroy() {
 #[tokio::test]
 async fn killed_while_it_is_made_then_destroyed() {
     let home = tempfile::tempdir().unwrap();
-    let spec = default_cluster(home.path());
+    let spec = three_control_planes(home.path());
     for n in 1.. {
         let (model, wire, aws) = on_model();
         model.lock().late = 10;

@@ -8,6 +8,7 @@ mod server;
 mod spec;
 mod wire;
 
+mod balancer;
 mod end_to_end;
 mod gantt;
 mod golden;

@@ -34,7 +34,11 @@ impl Moto {
     }
 
     async fn send(&self, form: &Form) -> Answer {
-        let service = if form["Action"] == "GetCallerIdentity" { "sts" } else { "ec2" };
+        let service = match form["Version"].as_str() {
+            "2011-06-15" => "sts",
+            "2015-12-01" => "elasticloadbalancing",
+            _ => "ec2",
+        };
         let mut request = HttpRequest::new(SdkBody::from(body(form)));
         request.set_method("POST").unwrap();
         request.set_uri(self.url() + "/").unwrap();
@@ -95,14 +99,14 @@ impl Cloud for Moto {
     fn answer<'a>(&'a self, form: &'a Form) -> BoxFuture<'a, Answer> {
         async move {
             if self.in_use(form).await {
-                return (400, error("DependencyViolation", "it has dependencies and cannot be deleted"));
+                return (400, error(form, "DependencyViolation", "it has dependencies and cannot be deleted"));
             }
             let Some(token) = form.get("ClientToken") else { return self.send(form).await };
             let token = format!("{}/{token}", form["Action"]);
             let known = self.tokens.lock().unwrap().get(&token).cloned();
             match known {
                 Some((before, answer)) if before == *form => answer,
-                Some(_) => (400, error("IdempotentParameterMismatch", "the client token was used with other parameters")),
+                Some(_) => (400, error(form, "IdempotentParameterMismatch", "the client token was used with other parameters")),
                 None => {
                     let answer = self.send(form).await;
                     if answer.0 == 200 {

@@ -2,12 +2,13 @@
 
 use crate::{
     lines, on_model,
-    spec::default_cluster,
+    spec::{default_cluster, three_control_planes},
     wire::{Fault, Form, Wire, changes},
 };
 use kubewright::{
     event::Events,
     infra::{Provider, Volumes},
+    spec::ClusterSpec,
 };
 use std::sync::{Arc, Mutex};
 
@@ -57,8 +58,7 @@ async fn insist<T, E: std::fmt::Display, F: Future<Output = Result<T, E>>>(wire:
     panic!("seed {seed} never converges: {causes:#?}");
 }
 
-async fn one(seed: u64, whole: &[String], home: &std::path::Path) {
-    let spec = default_cluster(home);
+async fn one(seed: u64, spec: &ClusterSpec, whole: &[String]) {
     let events = Events::none();
     let dice = Dice::new(seed);
     let (model, wire, aws) = on_model();
@@ -68,16 +68,16 @@ async fn one(seed: u64, whole: &[String], home: &std::path::Path) {
         model.lock().full_zones.insert(format!("eu-central-1{}", ["b", "c"][usize::try_from(dice.roll(2)).unwrap()]));
     }
     weather(&wire, &dice, seed.is_multiple_of(2));
-    insist(&wire, seed, || aws.apply(&spec, &events)).await;
+    insist(&wire, seed, || aws.apply(spec, &events)).await;
     wire.faults(|_| Fault::None);
-    let made = aws.apply(&spec, &events).await.unwrap_or_else(|e| panic!("seed {seed}: {e}"));
-    assert_eq!(made.machines.len(), 4, "seed {seed}");
-    assert_eq!(lines(&aws.plan(&spec).await.unwrap()), Vec::<String>::new(), "seed {seed}");
+    let made = aws.apply(spec, &events).await.unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+    assert_eq!(made.machines.len(), spec.nodes().len(), "seed {seed}");
+    assert_eq!(lines(&aws.plan(spec).await.unwrap()), Vec::<String>::new(), "seed {seed}");
     assert_eq!(model.alive(), whole, "seed {seed}: neither duplicate nor orphan");
     weather(&wire, &dice, seed.is_multiple_of(2));
-    insist(&wire, seed, || aws.destroy(&spec, Volumes::Delete, &events)).await;
+    insist(&wire, seed, || aws.destroy(spec, Volumes::Delete, &events)).await;
     wire.faults(|_| Fault::None);
-    aws.destroy(&spec, Volumes::Delete, &events).await.unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+    aws.destroy(spec, Volumes::Delete, &events).await.unwrap_or_else(|e| panic!("seed {seed}: {e}"));
     assert_eq!(model.alive(), Vec::<String>::new(), "seed {seed}: nothing leaks");
     assert_eq!(model.lock().offences, Vec::<String>::new(), "seed {seed}");
 }
@@ -85,18 +85,24 @@ async fn one(seed: u64, whole: &[String], home: &std::path::Path) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_schedules_converge_and_leak_nothing() {
     let home = tempfile::tempdir().unwrap();
-    let (model, _, aws) = on_model();
-    aws.apply(&default_cluster(home.path()), &Events::none()).await.unwrap();
-    let whole = model.alive();
+    // Most have one control plane; every third has three, and with them a load balancer.
+    let mut kinds = Vec::new();
+    for spec in [default_cluster(home.path()), default_cluster(home.path()), three_control_planes(home.path())] {
+        let (model, _, aws) = on_model();
+        aws.apply(&spec, &Events::none()).await.unwrap();
+        kinds.push((spec, model.alive()));
+    }
+    let kinds = Arc::new(kinds);
     // One seed may be chosen to look at it; the number bounds the time of the whole.
     let chosen: Option<u64> = std::env::var("EC2_SEED").ok().map(|s| s.parse().unwrap());
     let seeds: Vec<u64> = chosen.map_or_else(|| (0..1000).collect(), |seed| vec![seed]);
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
     let work = seeds.chunks(seeds.len().div_ceil(workers)).map(|part| {
-        let (part, whole, home) = (part.to_vec(), whole.clone(), home.path().to_owned());
+        let (part, kinds) = (part.to_vec(), kinds.clone());
         tokio::spawn(async move {
             for seed in part {
-                one(seed, &whole, &home).await;
+                let (spec, whole) = &kinds[usize::try_from(seed % 3).unwrap()];
+                one(seed, spec, whole).await;
             }
         })
     });

@@ -58,6 +58,14 @@ pub fn default_cluster(directory: &Path) -> ClusterSpec {
     }
 }
 
+/// The same with three control planes, so with a load balancer.
+pub fn three_control_planes(directory: &Path) -> ClusterSpec {
+    let mut spec = default_cluster(directory);
+    spec.control_plane.count = 3;
+    spec.control_plane.addresses = ["10.0.0.10", "10.0.0.20", "10.0.0.30"].iter().map(|a| a.parse().unwrap()).collect();
+    spec
+}
+
 /// A pool with the usual volume.
 pub fn pool(name: &str, count: u32, kind: &str, subnets: Vec<ipnet::Ipv4Net>) -> Pool {
     Pool {

@@ -122,7 +122,7 @@ impl HttpConnector for Wire {
             }
             let fault = (wire.chooser.lock().unwrap())(&form);
             let (status, body) = match fault {
-                Fault::Refuse(status, code) => (status, error(code, "refused by the test")),
+                Fault::Refuse(status, code) => (status, error(&form, code, "refused by the test")),
                 Fault::None => wire.cloud.answer(&form).await,
                 Fault::LoseAnswer => {
                     wire.cloud.answer(&form).await;
@@ -171,8 +171,14 @@ pub fn body(form: &Form) -> String {
     form.iter().map(|(k, v)| format!("{}={}", encode(k), encode(v))).collect::<Vec<_>>().join("&")
 }
 
-/// An error in EC2's form.
-pub fn error(code: &str, message: &str) -> String {
+/// An error in the form of the service that was asked.
+pub fn error(form: &Form, code: &str, message: &str) -> String {
+    if form.get("Version").is_some_and(|v| v == "2015-12-01") {
+        let error = format!("<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>");
+        return format!(
+            "<ErrorResponse xmlns=\"http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/\">{error}<RequestId>r</RequestId></ErrorResponse>"
+        );
+    }
     format!(
         "<?xml version=\"1.0\"?><Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors><RequestID>r</RequestID></Response>"
     )

@@ -68,6 +68,8 @@ pub enum Effect {
 pub struct Api {
     /// EC2.
     pub ec2: aws_sdk_ec2::Client,
+    /// Load balancers.
+    pub elb: aws_sdk_elasticloadbalancingv2::Client,
     /// Who we are.
     pub sts: aws_sdk_sts::Client,
     /// The region, for messages and commands.
@@ -82,9 +84,11 @@ impl Api {
     pub fn new(config: &aws_config::SdkConfig, patience: Patience) -> Self {
         let off = aws_config::retry::RetryConfig::disabled();
         let ec2 = aws_sdk_ec2::config::Builder::from(config).retry_config(off.clone()).build();
+        let elb = aws_sdk_elasticloadbalancingv2::config::Builder::from(config).retry_config(off.clone()).build();
         let sts = aws_sdk_sts::config::Builder::from(config).retry_config(off).build();
         Self {
             ec2: aws_sdk_ec2::Client::from_conf(ec2),
+            elb: aws_sdk_elasticloadbalancingv2::Client::from_conf(elb),
             sts: aws_sdk_sts::Client::from_conf(sts),
             region: config.region().map_or_else(String::new, ToString::to_string),
             patience,

@@ -27,13 +27,22 @@ struct Region {
     nat_gb: f64,
     gp3_gib_month: f64,
     ipv4_hour: f64,
+    nlb_hour: f64,
+    nlb_unit_hour: f64,
 }
 
-/// Per region (<https://aws.amazon.com/vpc/pricing/>, <https://aws.amazon.com/ebs/pricing/>).
+/// Per region (<https://aws.amazon.com/vpc/pricing/>, <https://aws.amazon.com/ebs/pricing/>,
+/// <https://aws.amazon.com/elasticloadbalancing/pricing/>).
 fn region(name: &str) -> Option<(Region, usize)> {
     match name {
-        "eu-central-1" => Some((Region { nat_hour: 0.052, nat_gb: 0.052, gp3_gib_month: 0.0952, ipv4_hour: 0.005 }, 0)),
-        "us-east-1" => Some((Region { nat_hour: 0.045, nat_gb: 0.045, gp3_gib_month: 0.08, ipv4_hour: 0.005 }, 1)),
+        "eu-central-1" => Some((
+            Region { nat_hour: 0.052, nat_gb: 0.052, gp3_gib_month: 0.0952, ipv4_hour: 0.005, nlb_hour: 0.027, nlb_unit_hour: 0.006 },
+            0,
+        )),
+        "us-east-1" => Some((
+            Region { nat_hour: 0.045, nat_gb: 0.045, gp3_gib_month: 0.08, ipv4_hour: 0.005, nlb_hour: 0.0225, nlb_unit_hour: 0.006 },
+            1,
+        )),
         _ => None,
     }
 }
@@ -70,6 +79,11 @@ pub fn cost(wanted: &Wanted, region_name: &str) -> Cost {
     }
     let addresses = wanted.addresses.len() as u64;
     lines.push(CostLine { what: "public IPv4 address".into(), count: addresses, monthly_each: price(|r| r.ipv4_hour * HOURS), note: None });
+    if wanted.balancer.is_some() {
+        let note = prices.as_ref().map(|(r, _)| format!("and {:.3} USD per capacity unit and hour", r.nlb_unit_hour));
+        let each = price(|r| r.nlb_hour * HOURS);
+        lines.push(CostLine { what: "network load balancer".into(), count: 1, monthly_each: each, note });
+    }
     #[expect(clippy::cast_precision_loss, reason = "counts of a cluster are far below 2^52")]
     let monthly = lines.iter().filter_map(|l| Some(l.monthly_each? * l.count as f64)).sum();
     let incomplete = lines.iter().any(|l| l.monthly_each.is_none());

@@ -47,8 +47,18 @@ pub fn plan(world: &World, ids: &BTreeSet<&str>, plan: &mut Plan) {
     for nat in &nats {
         plan.delete("nat gateway", &named(nat), &key(&nat.id), vec![], vec![nat.id.clone()], Removal::NatGateway(nat.id.clone()));
     }
+    let balancers: Vec<_> = world.load_balancers.iter().filter(|b| goes(&b.own)).map(|b| &b.own).collect();
+    for b in &balancers {
+        plan.delete("load balancer", &named(b), &key(&b.id), vec![], vec![b.id.clone()], Removal::LoadBalancer(b.id.clone()));
+    }
+    for t in world.target_groups.iter().filter(|t| goes(&t.own)).map(|t| &t.own) {
+        let details = vec![t.id.clone()];
+        plan.delete("target group", &named(t), &key(&t.id), keys(&balancers), details, Removal::TargetGroup(t.id.clone()));
+    }
+    // What has interfaces in subnets and groups, or public addresses.
     let mut machines_gone = vec![terminating.to_owned()];
     machines_gone.extend(keys(&nats));
+    machines_gone.extend(keys(&balancers));
 
     let mut addresses = Vec::new();
     for a in world.addresses.iter().filter(|a| goes(&a.own)) {
@@ -105,6 +115,7 @@ pub fn plan(world: &World, ids: &BTreeSet<&str>, plan: &mut Plan) {
     for g in &groups {
         let mut after = revoked.clone();
         after.push(terminating.to_owned());
+        after.extend(keys(&balancers));
         let removal = Removal::SecurityGroup(g.own.id.clone());
         plan.delete("security group", &named(&g.own), &key(&g.own.id), after, vec![g.own.id.clone()], removal);
     }

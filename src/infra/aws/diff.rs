@@ -1,9 +1,9 @@
 //! What is wanted against what there is. Pure; the order of the lines below is the order in which a person reads the plan.
 
 use super::{
-    destroy, elastic_ip, instance, internet_gateway, key_pair, nat_gateway,
+    destroy, elastic_ip, instance, internet_gateway, key_pair, listener, load_balancer, nat_gateway,
     plan::Plan,
-    route_table, security_group, security_group_rule, subnet, vpc,
+    route_table, security_group, security_group_rule, subnet, target, target_group, vpc,
     wanted::Wanted,
     world::{Instance, World},
 };
@@ -22,6 +22,10 @@ pub fn diff(wanted: &Wanted, world: &World) -> Plan {
     elastic_ip::diff(wanted, world, &mut plan);
     nat_gateway::diff(wanted, world, &mut plan);
     route_table::diff(wanted, world, &mut plan);
+    load_balancer::diff(wanted, world, &mut plan);
+    target_group::diff(wanted, world, &mut plan);
+    listener::diff(wanted, world, &mut plan);
+    target::diff(wanted, world, &mut plan);
     leftovers(world, &mut plan);
     plan
 }
@@ -48,12 +52,16 @@ fn leftovers(world: &World, plan: &mut Plan) {
     let mut deletions = Plan::default();
     destroy::plan(world, &left, &mut deletions);
     let before: Vec<String> = plan.ops.iter().map(|op| op.key.clone()).collect();
-    // A gateway that serves nobody holds the address that the new one needs.
+    // What serves nobody holds the address, or the name, that the new one needs.
+    let (balancer, group) = (world.load_balancer(), world.target_group());
     let useless: BTreeSet<String> = world
         .nat_gateways
         .iter()
         .filter(|n| Some(n.vpc.as_str()) != vpc || n.state == "failed")
-        .map(|n| format!("delete/{}", n.own.id))
+        .map(|n| &n.own.id)
+        .chain(world.load_balancers.iter().filter(|_| balancer.is_none()).map(|b| &b.own.id))
+        .chain(world.target_groups.iter().filter(|_| group.is_none()).map(|t| &t.own.id))
+        .map(|id| format!("delete/{id}"))
         .collect();
     for mut op in deletions.ops {
         if !useless.contains(&op.key) {

@@ -62,6 +62,10 @@ impl Fault {
                 let code = context.err().code().map(str::to_owned);
                 let status = context.raw().status().as_u16();
                 let meaning = match &code {
+                    // Elastic Load Balancing says so of a VPC that it does not see yet.
+                    Some(code) if code == "ValidationError" && context.err().message().is_some_and(|m| m.contains("is not found")) => {
+                        Meaning::NotFound
+                    }
                     Some(code) => meaning_of(code, status),
                     None if status >= 500 => Meaning::Unknown,
                     None => Meaning::Final,
@@ -123,7 +127,14 @@ impl Fault {
 
 /// The IAM action behind a call.
 pub fn iam_action(action: &str) -> String {
-    if action == "GetCallerIdentity" { format!("sts:{action}") } else { format!("ec2:{action}") }
+    let balancing = ["LoadBalancer", "TargetGroup", "Listener", "RegisterTargets", "DeregisterTargets", "TargetHealth"];
+    let service = match action {
+        "GetCallerIdentity" => "sts",
+        "AddTags" | "DescribeTags" | "SetSecurityGroups" => "elasticloadbalancing",
+        _ if balancing.iter().any(|word| action.contains(word)) => "elasticloadbalancing",
+        _ => "ec2",
+    };
+    format!("{service}:{action}")
 }
 
 fn chain(error: &dyn Error) -> String {
@@ -166,18 +177,23 @@ fn meaning_of(code: &str, status: u16) -> Meaning {
         // "Your requested instance type is not supported in your requested Availability Zone".
         "Unsupported" => Meaning::Capacity,
         "IdempotentParameterMismatch" => Meaning::TokenUsed,
-        "DependencyViolation" | "InvalidIPAddress.InUse" | "VolumeInUse" | "InvalidNetworkInterface.InUse" | "CannotDelete" => {
-            Meaning::InUse
-        }
+        "DependencyViolation"
+        | "ResourceInUse"
+        | "InvalidIPAddress.InUse"
+        | "VolumeInUse"
+        | "InvalidNetworkInterface.InUse"
+        | "CannotDelete" => Meaning::InUse,
         "IncorrectInstanceState"
         | "IncorrectState"
         | "Gateway.NotAttached"
         | "InvalidInstanceID"
         | "IncorrectSpotRequestState"
         | "NatGatewayMalformed" => Meaning::WrongState,
-        "NatGatewayNotFound" | "InvalidSecurityGroupRuleId.NotFound" => Meaning::NotFound,
         "InvalidSubnet.Conflict" | "RouteAlreadyExists" => Meaning::Duplicate,
-        c if c.ends_with(".NotFound") => Meaning::NotFound,
+        // Elastic Load Balancing's, which have no dot.
+        c if c.ends_with("NotFound") => Meaning::NotFound,
+        c if c.starts_with("Duplicate") => Meaning::Duplicate,
+        c if c.starts_with("TooMany") => Meaning::Quota,
         c if c.ends_with(".Duplicate") || c.ends_with(".AlreadyAssociated") || c.ends_with("AlreadyExists") => Meaning::Duplicate,
         c if c.ends_with("LimitExceeded") => Meaning::Quota,
         _ if status >= 500 => Meaning::Unknown,
@@ -202,6 +218,10 @@ mod tests {
             ("UnauthorizedOperation", 403, Meaning::Denied),
             ("SomethingNew", 500, Meaning::Unknown),
             ("InvalidParameterValue", 400, Meaning::Final),
+            ("LoadBalancerNotFound", 400, Meaning::NotFound),
+            ("DuplicateTargetGroupName", 400, Meaning::Duplicate),
+            ("ResourceInUse", 400, Meaning::InUse),
+            ("TooManyLoadBalancers", 400, Meaning::Quota),
         ] {
             assert_eq!(meaning_of(code, status), meaning, "{code}");
         }
@@ -218,5 +238,13 @@ mod tests {
         assert_eq!(fault.denied_action(), "ec2:CreateTags");
         fault.message = "You are not authorized to perform this operation.".into();
         assert_eq!(fault.denied_action(), "ec2:RunInstances");
+        for (action, is) in [
+            ("CreateLoadBalancer", "elasticloadbalancing:CreateLoadBalancer"),
+            ("RegisterTargets", "elasticloadbalancing:RegisterTargets"),
+            ("CreateTags", "ec2:CreateTags"),
+            ("CreateSecurityGroup", "ec2:CreateSecurityGroup"),
+        ] {
+            assert_eq!(iam_action(action), is);
+        }
     }
 }

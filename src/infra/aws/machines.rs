@@ -45,5 +45,7 @@ pub fn provision(world: &World, spec: &ClusterSpec) -> Provision {
     for machine in machines.iter_mut().filter(|m| m.dial_address.is_none()) {
         machine.jump.clone_from(&jump);
     }
-    Provision { machines, ..Provision::default() }
+    let mut api_balancer: Vec<_> = world.load_balancer().into_iter().flat_map(|b| b.addresses.values().copied()).collect();
+    api_balancer.sort();
+    Provision { machines, api_balancer, ..Provision::default() }
 }

@@ -3,13 +3,13 @@
 use super::{
     elastic_ip,
     errors::Fault,
-    instance, internet_gateway, key_pair, nat_gateway,
+    instance, internet_gateway, key_pair, listener, load_balancer, nat_gateway,
     removal::Removal,
     route_table,
     run::Ctx,
     security_group, security_group_rule, subnet,
     tags::{self, Tags},
-    vpc,
+    target, target_group, vpc,
     world::{Owned, World},
 };
 use crate::infra::{Action, Change};
@@ -46,6 +46,10 @@ pub enum Work {
     Rule(security_group_rule::Work),
     KeyPair(key_pair::Work),
     Instance(instance::Work),
+    LoadBalancer(load_balancer::Work),
+    TargetGroup(target_group::Work),
+    Listener(listener::Work),
+    Target(target::Work),
     /// Takes something away.
     Remove(Removal),
     /// Nothing of its own: it is shown, and another step does it.
@@ -71,6 +75,10 @@ impl Work {
             Self::Rule(w) => w.run(ctx).await,
             Self::KeyPair(w) => w.run(ctx).await,
             Self::Instance(w) => w.run(ctx).await,
+            Self::LoadBalancer(w) => w.run(ctx).await,
+            Self::TargetGroup(w) => w.run(ctx).await,
+            Self::Listener(w) => w.run(ctx).await,
+            Self::Target(w) => w.run(ctx).await,
             Self::Remove(removal) => removal.run(ctx).await.map(|()| None),
             Self::Nothing => Ok(None),
             Self::Tags { id, tags } => ctx.create_tags(id, tags).await.map(|()| None),

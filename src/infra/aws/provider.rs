@@ -9,7 +9,7 @@ use super::{
     lock::KeyPairLock,
     machines, operator,
     plan::{Plan, Work},
-    read, run, tags,
+    read, run, tags, target,
     wanted::Wanted,
     world::{self, World},
 };
@@ -197,9 +197,18 @@ impl Aws {
     ) -> Result<Provision, InfraError> {
         let mut made = BTreeSet::new();
         let mut last: Option<(String, Fault)> = None;
+        // A cluster that may run already keeps its API while it gets its first balancer.
+        let mut runs = false;
         for round in 0..ROUNDS {
             let (world, wanted, mut plan) = self.compare(spec, &made, only).await?;
+            runs |=
+                round == 0 && world.instances.iter().any(|i| i.own.tags.get(tags::POOL).is_some_and(|p| p == ClusterSpec::CONTROL_PLANE));
             if plan.ops.is_empty() {
+                if runs && wanted.balancer.is_some() && !target::serves(&world.load_balancers, &world.target_groups) {
+                    let wait = target::wait(&self.api, &spec.name);
+                    let wait = async { wait.await.map_err(|f| f.into_infra("waiting for the API's load balancer")) };
+                    events.step("aws/load-balancer/api/serves", "wait for the API's load balancer", None, wait).await?;
+                }
                 return Ok(machines::provision(&world, spec));
             }
             if let (0, Some(planned)) = (round, planned)
@@ -359,10 +368,15 @@ impl Provider for Aws {
         let ids: BTreeSet<&str> = world.instances.iter().map(|i| i.own.id.as_str()).filter(|id| *id == machine.id).collect();
         let mut plan = Plan::default();
         destroy::plan(&world, &ids, &mut plan);
-        match run::run(&self.api, &plan, events).await.faults.into_iter().next() {
-            Some((what, fault)) => Err(fault.into_infra(&what)),
-            None => Ok(()),
+        // First nobody is sent there any more.
+        let mut before = Plan::default();
+        target::deregister(&world, machine.private_address, &mut before);
+        for plan in [before, plan] {
+            if let Some((what, fault)) = run::run(&self.api, &plan, events).await.faults.into_iter().next() {
+                return Err(fault.into_infra(&what));
+            }
         }
+        Ok(())
     }
 
     async fn about(&self, spec: &ClusterSpec) -> Result<Vec<String>, InfraError> {

@@ -3,6 +3,7 @@
 use super::{
     api::{Api, Effect},
     errors::Fault,
+    read_balancer,
     tags::{self, of_cluster},
     world::{
         Address, Allows, Group, GroupRule, Instance, InternetGateway, KeyPair, NatGateway, Owned, RouteTable, Subnet, Volume, Vpc, World,
@@ -32,7 +33,7 @@ pub(super) use pages;
 /// Reads everything with the cluster's tag, and the existing things that the spec names.
 pub async fn world(api: &Api, cluster: &str, existing: &AwsExisting) -> Result<World, Fault> {
     let mine = of_cluster(cluster);
-    let (vpcs, subnets, gateways, addresses, nats, tables, groups, keys, instances, volumes, adopted) = futures::try_join!(
+    let (vpcs, subnets, gateways, addresses, nats, tables, groups, keys, instances, volumes, balancer, adopted) = futures::try_join!(
         vpcs(api, &mine),
         subnets(api, &mine),
         internet_gateways(api, &mine),
@@ -43,6 +44,7 @@ pub async fn world(api: &Api, cluster: &str, existing: &AwsExisting) -> Result<W
         key_pairs(api, &mine),
         instances(api, &mine),
         volumes(api, cluster),
+        read_balancer::balancer(api, cluster),
         adopted(api, existing),
     )?;
     let mut world = World {
@@ -54,6 +56,9 @@ pub async fn world(api: &Api, cluster: &str, existing: &AwsExisting) -> Result<W
         groups,
         key_pairs: keys,
         volumes,
+        load_balancers: balancer.load_balancers,
+        target_groups: balancer.target_groups,
+        taken: balancer.taken,
         adopted,
         ..World::default()
     };

@@ -4,9 +4,11 @@
 use super::{
     api::{Effect, gone_is_fine},
     errors::Fault,
-    instance, nat_gateway,
+    instance, load_balancer, nat_gateway,
     run::Ctx,
+    target,
 };
+use std::net::Ipv4Addr;
 
 /// What is taken away, by EC2's id where nothing else is said.
 #[derive(Clone, Debug)]
@@ -51,6 +53,17 @@ pub enum Removal {
     Instances(Vec<String>),
     /// A volume.
     Volume(String),
+    /// A load balancer with its listeners, by its ARN; waits until its network interfaces are gone.
+    LoadBalancer(String),
+    /// A target group, by its ARN.
+    TargetGroup(String),
+    /// A target from its group.
+    Target {
+        /// The group's ARN.
+        group: String,
+        /// The target.
+        address: Ipv4Addr,
+    },
 }
 
 impl Removal {
@@ -104,6 +117,19 @@ impl Removal {
                 let call = || ec2.terminate_instances().set_instance_ids(Some(ids.clone())).send();
                 gone_is_fine(api.call("TerminateInstances", Takes, call).await)?;
                 instance::wait_terminated(ctx, ids).await
+            }
+            Self::LoadBalancer(id) => {
+                let call = || api.elb.delete_load_balancer().load_balancer_arn(id).send();
+                gone_is_fine(api.call("DeleteLoadBalancer", Takes, call).await)?;
+                load_balancer::wait_deleted(ctx, id).await
+            }
+            Self::TargetGroup(id) => {
+                let call = || api.elb.delete_target_group().target_group_arn(id).send();
+                gone_is_fine(api.call("DeleteTargetGroup", Takes, call).await)
+            }
+            Self::Target { group, address } => {
+                let call = || api.elb.deregister_targets().target_group_arn(group).targets(target::description(*address)).send();
+                gone_is_fine(api.call("DeregisterTargets", Takes, call).await)
             }
             Self::Volume(id) => gone_is_fine(api.call("DeleteVolume", Takes, || ec2.delete_volume().volume_id(id).send()).await),
         }

@@ -37,6 +37,10 @@ impl Ctx<'_> {
 
     /// Sets tags.
     pub async fn create_tags(&self, id: &str, tags: &Tags) -> Result<(), Fault> {
+        if id.starts_with("arn:") {
+            let call = || self.api.elb.add_tags().resource_arns(id).set_tags(Some(tags::write_elb(tags))).send();
+            return self.api.call("AddTags", Effect::Repeatable, call).await.map(drop);
+        }
         self.api
             .call("CreateTags", Effect::Repeatable, || self.api.ec2.create_tags().resources(id).set_tags(Some(tags::write(tags))).send())
             .await

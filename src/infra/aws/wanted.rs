@@ -156,6 +156,8 @@ pub struct Wanted {
     pub rules: Vec<WantedRule>,
     /// Machines.
     pub machines: Vec<WantedMachine>,
+    /// Where the load balancer before the API stands: keys of subnets, each with its address there; `None`: there is none.
+    pub balancer: Option<Vec<(String, Ipv4Addr)>>,
     /// The operator's public keys; `None`: the file does not exist, `apply` makes it.
     pub operator_keys: Option<Vec<String>>,
 }
@@ -184,6 +186,7 @@ impl Wanted {
             .flat_map(|pool| machines(spec, settings, facts, pool, &subnets))
             .collect();
         let addresses = nats.iter().map(|n| n.address.clone()).chain(machines.iter().filter_map(|m| m.address_key.clone())).collect();
+        let balancer = balancer(spec, &subnets);
         Ok(Self {
             cluster: spec.name.clone(),
             user_tags: spec.tags.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
@@ -195,6 +198,7 @@ impl Wanted {
             groups: groups(spec, settings),
             rules: wanted_rules(spec, operator),
             machines,
+            balancer,
             operator_keys,
         })
     }
@@ -354,6 +358,22 @@ fn groups(spec: &ClusterSpec, settings: &AwsSettings) -> Vec<WantedGroup> {
             },
         })
         .collect()
+}
+
+/// In the control planes' subnets, of each zone the first: a load balancer has one subnet of a zone
+/// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_SubnetMapping.html>).
+fn balancer(spec: &ClusterSpec, subnets: &[WantedSubnet]) -> Option<Vec<(String, Ipv4Addr)>> {
+    let mut zones = BTreeSet::new();
+    let places: Vec<(String, Ipv4Addr)> = spec
+        .balancers()
+        .into_iter()
+        .filter_map(|address| {
+            let holds = |s: &&WantedSubnet| s.cidr.parse::<Ipv4Net>().is_ok_and(|net| net.contains(&address));
+            let subnet = subnets.iter().find(holds)?;
+            zones.insert(&subnet.zone).then(|| (subnet.key.clone(), address))
+        })
+        .collect();
+    (!places.is_empty()).then_some(places)
 }
 
 fn group_key(group: Group) -> String {

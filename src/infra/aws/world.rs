@@ -158,6 +158,74 @@ pub struct KeyPair {
     pub fingerprint: String,
 }
 
+/// The load balancer before the API; its id is its ARN.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadBalancer {
+    /// Identity.
+    pub own: Owned,
+    /// Its name.
+    pub name: String,
+    /// Its VPC.
+    pub vpc: String,
+    /// `provisioning`, `active`, `active_impaired`, `failed`.
+    pub state: String,
+    /// Reached only from inside the VPC.
+    pub internal: bool,
+    /// Its fixed address by subnet id.
+    pub addresses: BTreeMap<String, Ipv4Addr>,
+    /// Its security groups.
+    pub groups: Vec<String>,
+    /// Sends to targets of every zone.
+    pub cross_zone: bool,
+    /// What it listens to.
+    pub listeners: Vec<Listener>,
+}
+
+/// A listener of the load balancer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listener {
+    /// Its ARN.
+    pub id: String,
+    /// Its port.
+    pub port: i32,
+    /// `TCP`.
+    pub protocol: String,
+    /// Where it sends.
+    pub target_group: Option<String>,
+}
+
+/// The target group of the load balancer; its id is its ARN.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TargetGroup {
+    /// Identity.
+    pub own: Owned,
+    /// Its VPC.
+    pub vpc: String,
+    /// How targets are asked.
+    pub health_check: HealthCheck,
+    /// Targets see the client's address.
+    pub keeps_client: bool,
+    /// Health by address: `initial`, `healthy`, `unhealthy`, `unused`, `draining`, `unavailable`.
+    pub targets: BTreeMap<Ipv4Addr, String>,
+}
+
+/// How a load balancer asks its targets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// `HTTPS`.
+    pub protocol: String,
+    /// Its path.
+    pub path: String,
+    /// Status codes of a healthy target.
+    pub codes: String,
+    /// Seconds between two questions.
+    pub interval: i32,
+    /// Good answers that make it healthy.
+    pub healthy: i32,
+    /// Misses that make it unhealthy.
+    pub unhealthy: i32,
+}
+
 /// An instance that is not yet gone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Instance {
@@ -231,6 +299,12 @@ pub struct World {
     pub instances: Vec<Instance>,
     /// Volumes.
     pub volumes: Vec<Volume>,
+    /// Load balancers of the cluster's name and tag.
+    pub load_balancers: Vec<LoadBalancer>,
+    /// Target groups of the cluster's name and tag.
+    pub target_groups: Vec<TargetGroup>,
+    /// What has the name that ours would have and is somebody else's: `load balancer`, `target group`.
+    pub taken: Vec<&'static str>,
     /// Ids of instances and NAT gateways that are gone but still shown, by key: they make client tokens differ.
     pub dead: BTreeMap<String, BTreeSet<String>>,
     /// Existing things that the spec wants used: key → id. Never ours.
@@ -251,6 +325,8 @@ impl World {
         all.extend(self.key_pairs.iter().map(|x| ("key pair", &x.own)));
         all.extend(self.instances.iter().map(|x| ("instance", &x.own)));
         all.extend(self.volumes.iter().map(|x| ("volume", &x.own)));
+        all.extend(self.load_balancers.iter().map(|x| ("load balancer", &x.own)));
+        all.extend(self.target_groups.iter().map(|x| ("target group", &x.own)));
         all
     }
 
@@ -325,6 +401,18 @@ impl World {
     /// The key pair.
     pub fn key_pair(&self) -> Option<&KeyPair> {
         self.key_pairs.iter().min_by_key(|k| k.own.id.clone())
+    }
+
+    /// The load balancer, where it can serve.
+    pub fn load_balancer(&self) -> Option<&LoadBalancer> {
+        let vpc = self.vpc_id()?;
+        self.load_balancers.iter().find(|b| b.vpc == vpc && b.state != "failed")
+    }
+
+    /// The load balancer's target group.
+    pub fn target_group(&self) -> Option<&TargetGroup> {
+        let vpc = self.vpc_id()?;
+        self.target_groups.iter().find(|t| t.vpc == vpc)
     }
 
     /// An instance that stays.

@@ -27,7 +27,8 @@ pub fn render(_: &Account, id: &str, r: &Res) -> Option<String> {
             )
         }
         "interface" => format!(
-            "<networkInterfaceId>{id}</networkInterfaceId><description>ELB net/foreign</description><ownerId>amazon-elb</ownerId>{}",
+            "<networkInterfaceId>{id}</networkInterfaceId>{}<ownerId>amazon-elb</ownerId>{}",
+            tag("description", "description"),
             tag("vpcId", "vpc")
         ),
         _ => return None,
@@ -111,7 +112,7 @@ pub fn act(account: &mut Account, action: &str, form: &Form) -> Result<Option<St
         "DeleteSecurityGroup" => {
             let id = p("GroupId");
             account.find("group", id)?;
-            let used = account.of("instance").any(|(_, i)| i.get("group") == id)
+            let used = account.of("instance").chain(account.of("interface")).any(|(_, i)| i.get("group") == id)
                 || account.of("rule").any(|(_, r)| r.get("source") == id && r.get("group") != id);
             if used {
                 return refuse("DependencyViolation", "the group has a dependent object");

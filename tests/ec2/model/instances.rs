@@ -95,7 +95,9 @@ pub fn act(account: &mut Account, action: &str, form: &Form) -> Result<Option<St
             if account.full_zones.contains(subnet.get("zone")) {
                 return refuse("InsufficientInstanceCapacity", format!("no capacity in {}", subnet.get("zone")));
             }
-            let used = |ip: &str| account.of("instance").any(|(_, i)| i.get("ip") == ip && i.get("vpc") == subnet.get("vpc"));
+            let used = |ip: &str| {
+                account.of("instance").chain(account.of("interface")).any(|(_, i)| i.get("ip") == ip && i.get("vpc") == subnet.get("vpc"))
+            };
             let ip = match p("PrivateIpAddress") {
                 "" => (100..255).map(|host| subnet.get("cidr").replace("0/24", &host.to_string())).find(|ip| !used(ip)).expect("room"),
                 ip if used(ip) => return refuse("InvalidIPAddress.InUse", format!("{ip} is in use")),

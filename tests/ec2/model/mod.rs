@@ -1,6 +1,7 @@
 //! A small EC2 in memory, as strict as the real one: it refuses what is in use, knows client tokens, shows new things late and
 //! lets slow things take their time. Time is the number of requests.
 
+mod balancers;
 mod gateways;
 mod groups;
 mod instances;
@@ -70,7 +71,7 @@ pub struct Model(Mutex<Account>);
 type Render = fn(&Account, &str, &Res) -> Option<String>;
 type Act = fn(&mut Account, &str, &Form) -> Result<Option<String>, Refusal>;
 const RENDER: [Render; 6] = [vpc::render, gateways::render, routes::render, groups::render, instances::render, keys::render];
-const ACT: [Act; 6] = [vpc::act, gateways::act, routes::act, groups::act, instances::act, keys::act];
+const ACT: [Act; 7] = [balancers::act, vpc::act, gateways::act, routes::act, groups::act, instances::act, keys::act];
 
 type Refusal = (&'static str, String);
 type Outcome = Result<String, Refusal>;
@@ -108,8 +109,9 @@ impl Cloud for Model {
             let action = form["Action"].as_str();
             match account.act(action, form) {
                 Ok(inner) if action == "GetCallerIdentity" => (200, inner),
+                Ok(inner) if balancers::is_mine(form) => (200, format!("<{action}Response xmlns=\"http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/\"><{action}Result>{inner}</{action}Result></{action}Response>")),
                 Ok(inner) => (200, format!("<{action}Response xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>r</requestId>{inner}</{action}Response>")),
-                Err((code, message)) => (400, error(code, &message)),
+                Err((code, message)) => (400, error(form, code, &message)),
             }
         }
         .boxed()
@@ -166,14 +168,15 @@ impl Account {
             address.f.remove("instance");
             address.f.remove("association");
         }
-        self.all.retain(|_, r| !(r.kind == "volume" && r.get("instance") == id));
+        self.all
+            .retain(|own, r| !(r.kind == "volume" && r.get("instance") == id) && !(matches!(r.kind, "interface" | "target") && own == id));
     }
 
     fn make(&mut self, kind: &'static str, prefix: &str, tags: BTreeMap<String, String>, fields: &[(&'static str, &str)]) -> String {
         self.ids += 1;
         let id = format!("{prefix}-{:08x}", self.ids);
         let f = fields.iter().map(|(k, v)| (*k, (*v).to_owned())).collect();
-        if !tags.contains_key("kubewright.dev/cluster") && kind != "rule" {
+        if !tags.contains_key("kubewright.dev/cluster") && !matches!(kind, "rule" | "interface" | "target") {
             self.offences.push(format!("{id} was made without the tag that owns"));
         }
         let visible = self.now + self.late;
@@ -184,9 +187,8 @@ impl Account {
     /// A network interface of somebody else in this subnet.
     pub fn foreign_interface(&mut self, subnet: &str) -> String {
         let vpc = self.all[subnet].get("vpc").to_owned();
-        let id = self.make("interface", "eni", BTreeMap::new(), &[("vpc", &vpc), ("subnet", subnet)]);
-        self.offences.clear();
-        id
+        let fields = [("vpc", vpc.as_str()), ("subnet", subnet), ("description", "ELB net/foreign")];
+        self.make("interface", "eni", BTreeMap::new(), &fields)
     }
 
     /// A volume that the storage driver made for a claim of this cluster, and that is attached to nothing.
@@ -219,6 +221,9 @@ impl Account {
             "rule" => "InvalidSecurityGroupRuleId.NotFound",
             "instance" => "InvalidInstanceID.NotFound",
             "volume" => "InvalidVolume.NotFound",
+            "balancer" => "LoadBalancerNotFound",
+            "targets" => "TargetGroupNotFound",
+            "listener" => "ListenerNotFound",
             _ => "InvalidParameterValue",
         };
         match self.all.get(id) {
@@ -272,6 +277,7 @@ impl Account {
                     "tag-key" => return values.iter().any(|v| r.tags.contains_key(*v)),
                     "group-id" => r.get("group"),
                     "key-name" => r.get("name"),
+                    "description" => r.get("description"),
                     name => match name.strip_prefix("tag:") {
                         Some(key) => r.tags.get(key).map_or("", String::as_str),
                         None => return false,
