@@ -3,7 +3,7 @@
 use crate::{
     lines,
     moto::Moto,
-    spec::{default_cluster, pool},
+    spec::{default_cluster, pool, three_control_planes},
     wire::{Wire, changes},
 };
 use kubewright::{
@@ -81,6 +81,49 @@ async fn from_an_empty_account_to_machines_and_back() {
     assert!(aws.destroy(&spec, Volumes::Delete, &events).await.unwrap().is_empty(), "a second time there is nothing to do");
     assert!(aws.apply(&spec, &events).await.unwrap().machines.len() == 4, "and it can be made again");
     aws.destroy(&spec, Volumes::Delete, &events).await.unwrap();
+}
+
+/// Three control planes and their load balancer: from one, and back to an empty account.
+#[tokio::test(flavor = "multi_thread")]
+async fn three_control_planes_behind_a_load_balancer_and_back() {
+    let moto = Arc::new(Moto::start());
+    let url = moto.url();
+    let wire = Wire::new(moto);
+    let aws = provider(&wire, &url);
+    let home = tempfile::tempdir().unwrap();
+    let (one, three) = (default_cluster(home.path()), three_control_planes(home.path()));
+    let events = Events::none();
+    aws.apply(&one, &events).await.unwrap();
+
+    let plan = aws.plan(&three).await.unwrap();
+    for (kind, name) in [("load balancer", "api"), ("target group", "api"), ("listener", "api"), ("instance", "control-plane-3")] {
+        assert!(plan.iter().any(|c| c.action == Action::Create && c.kind == kind && c.name == name), "{kind}: {:?}", lines(&plan));
+    }
+    let made = aws.apply_planned(&three, &plan, &events).await.unwrap();
+    assert_eq!(made.machines.len(), 6);
+    assert_eq!(made.api_balancer, [std::net::Ipv4Addr::new(10, 0, 0, 6)]);
+    assert_eq!(lines(&aws.plan(&three).await.unwrap()), Vec::<String>::new());
+    let elb = aws_sdk_elasticloadbalancingv2::Client::new(&wire.config(&url));
+    let group = elb.describe_target_groups().names("kubewright-dev").send().await.unwrap();
+    let group = group.target_groups()[0].target_group_arn().unwrap().to_owned();
+    let behind = async || {
+        let health = elb.describe_target_health().target_group_arn(&group).send().await.unwrap();
+        let mut all: Vec<String> =
+            health.target_health_descriptions().iter().map(|d| d.target().unwrap().id().unwrap().to_owned()).collect();
+        all.sort();
+        all
+    };
+    assert_eq!(behind().await, ["10.0.0.10", "10.0.0.20", "10.0.0.30"]);
+
+    aws.delete_machine(&three, &made.machines[1], &events).await.unwrap();
+    let after = aws.apply(&three, &events).await.unwrap();
+    assert_ne!(after.machines[1].id, made.machines[1].id);
+    assert_eq!(behind().await, ["10.0.0.10", "10.0.0.20", "10.0.0.30"]);
+
+    aws.destroy(&three, Volumes::Delete, &events).await.unwrap();
+    assert!(elb.describe_load_balancers().send().await.unwrap().load_balancers().is_empty());
+    assert!(elb.describe_target_groups().send().await.unwrap().target_groups().is_empty());
+    assert!(aws.plan_destroy(&three, Volumes::Delete).await.unwrap().is_empty());
 }
 
 /// Somebody changes a rule, a tag and a route behind our back.

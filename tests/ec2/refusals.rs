@@ -98,6 +98,9 @@ async fn a_quota_is_said_with_what_was_made() {
     wire.faults(|form| if form["Action"] == "RunInstances" { Fault::Refuse(400, "VcpuLimitExceeded") } else { Fault::None });
     let (what, hint) = parts(provider.apply(&spec, &Events::none()).await.unwrap_err());
     assert!(what.contains("VcpuLimitExceeded") && hint.contains("quota"), "{what} / {hint}");
+    for made in [", vpc;", "subnet/private-3", "security-group/worker", "kubewright destroy"] {
+        assert!(hint.contains(made), "{made}: {hint}");
+    }
 }
 
 #[tokio::test]
@@ -182,6 +185,15 @@ async fn another_key_with_the_same_name_is_refused() {
     let (what, _) = parts(provider.plan(&elsewhere).await.unwrap_err());
     assert!(what.contains("does not exist: copy that key here"), "{what}");
     assert!(!other.path().join("id_ed25519").exists());
+
+    // A key file that is there, and is another one: both fingerprints are told.
+    let (_, _, anothers) = on_model();
+    anothers.apply(&elsewhere, &Events::none()).await.unwrap();
+    let (what, _) = parts(provider.plan(&elsewhere).await.unwrap_err());
+    let own = kubewright::infra::operator_key::public_keys(&elsewhere).await.unwrap().unwrap();
+    let own = kubewright::infra::aws::fingerprint(&own[0]);
+    assert!(what.contains("use the key that the machines were made with") && what.contains(&own), "{what}");
+    assert!(wire.take_log().iter().all(|f| !changes(f)), "nothing is touched");
 }
 
 #[tokio::test]

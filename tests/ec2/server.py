@@ -6,12 +6,15 @@ from threading import Lock
 from moto.ec2.exceptions import InvalidKeyPairNameError
 from moto.ec2.responses.key_pairs import KeyPairs
 from moto.ec2.responses.tags import TagResponse
+from moto.elbv2.models import ELBv2Backend, FakeLoadBalancer
 from moto.server import main
 
 delete_by_name = KeyPairs.delete_key_pair
 import_at_will = KeyPairs.import_key_pair
 importing = Lock()
 create_any_tags = TagResponse.create_tags
+create_another_balancer = ELBv2Backend.create_load_balancer
+zones_without_addresses = FakeLoadBalancer.availability_zones
 
 
 def delete_key_pair(self):
@@ -38,6 +41,25 @@ def create_tags(self):
     return create_any_tags(self)
 
 
+def create_load_balancer(self, name, **rest):
+    """moto makes another load balancer of the same name, and forgets the addresses that were asked for."""
+    for known in self.load_balancers.values():
+        if known.name == name:
+            return known
+    made = create_another_balancer(self, name, **rest)
+    made.addresses = {m["SubnetId"]: m["PrivateIPv4Address"] for m in rest.get("subnet_mappings") or []}
+    return made
+
+
+def availability_zones(self):
+    zones = zones_without_addresses.fget(self)
+    for zone in zones:
+        zone.load_balancer_addresses = [{"PrivateIPv4Address": self.addresses[zone.subnet_id]}]
+    return zones
+
+
+ELBv2Backend.create_load_balancer = create_load_balancer
+FakeLoadBalancer.availability_zones = property(availability_zones)
 KeyPairs.delete_key_pair = delete_key_pair
 KeyPairs.import_key_pair = import_key_pair
 TagResponse.create_tags = create_tags

@@ -57,7 +57,7 @@ pub fn name(cluster: &str) -> String {
 pub fn diff(wanted: &Wanted, world: &World, plan: &mut Plan) {
     let Some(places) = &wanted.balancer else { return };
     let name = name(&wanted.cluster);
-    if world.taken.iter().any(|kind| *kind == "load balancer") {
+    if world.taken.contains(&"load balancer") {
         plan.refused.push(format!(
             "load balancer {name}: one of this name exists and has no tag {} = {}: it is not ours; delete or rename what made it",
             tags::CLUSTER,

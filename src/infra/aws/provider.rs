@@ -95,7 +95,7 @@ impl Aws {
 
     /// Account, plan, notes and cost at once. Reads only.
     pub async fn survey(&self, spec: &ClusterSpec) -> Result<Survey, InfraError> {
-        let nothing = BTreeSet::new();
+        let nothing = BTreeMap::new();
         let (identity, (_, wanted, plan)) = futures::try_join!(self.identity(), self.compare(spec, &nothing, None))?;
         let region = self.api.region.clone();
         Ok(Survey { identity, changes: plan.changes(), notes: plan.notes, cost: cost::cost(&wanted, &region), region })
@@ -130,13 +130,13 @@ impl Aws {
     }
 
     /// Reads the world, waiting until it shows everything that this run has made (EC2: "Eventual consistency").
-    async fn world_with(&self, spec: &ClusterSpec, made: &BTreeSet<String>) -> Result<World, InfraError> {
+    async fn world_with(&self, spec: &ClusterSpec, made: &BTreeMap<String, String>) -> Result<World, InfraError> {
         let end = Instant::now() + self.api.patience.call;
         loop {
             let world = self.world(spec).await?;
             let mut shown = world.ids();
             shown.extend(world.dead.values().flatten().map(String::as_str));
-            let Some(hidden) = made.iter().find(|id| !shown.contains(id.as_str())) else { return Ok(world) };
+            let Some(hidden) = made.keys().find(|id| !shown.contains(id.as_str())) else { return Ok(world) };
             if Instant::now() >= end {
                 return Err(InfraError::Failed {
                     what: format!("looking at {hidden}"),
@@ -152,7 +152,7 @@ impl Aws {
     async fn compare(
         &self,
         spec: &ClusterSpec,
-        made: &BTreeSet<String>,
+        made: &BTreeMap<String, String>,
         only: Option<&[String]>,
     ) -> Result<(World, Wanted, Plan), InfraError> {
         let settings = settings(spec)?;
@@ -195,7 +195,7 @@ impl Aws {
         only: Option<&[String]>,
         events: &Events,
     ) -> Result<Provision, InfraError> {
-        let mut made = BTreeSet::new();
+        let mut made = BTreeMap::new();
         let mut last: Option<(String, Fault)> = None;
         // A cluster that may run already keeps its API while it gets its first balancer.
         let mut runs = false;
@@ -223,10 +223,10 @@ impl Aws {
             let mut outcome = run::run(&self.api, &plan, events).await;
             made.append(&mut outcome.made);
             let deleted = plan.ops.iter().filter_map(|op| op.key.strip_prefix("delete/"));
-            made.retain(|id| !deleted.clone().any(|d| d == id));
+            made.retain(|id, _| !deleted.clone().any(|d| d == id));
             for (what, fault) in outcome.faults {
                 if !worth_another_look(fault.meaning) {
-                    return Err(fault.into_infra(&what));
+                    return Err(with_what_was_made(fault.into_infra(&what), &made));
                 }
                 events.note(format!("{what}: {fault}; looking again"));
                 last = Some((what, fault));
@@ -325,6 +325,18 @@ fn worth_another_look(meaning: Meaning) -> bool {
     matches!(meaning, Meaning::Unknown | Meaning::Duplicate | Meaning::TokenUsed | Meaning::NotFound)
 }
 
+/// What this run made before it stopped stays: it is named, and how it goes.
+fn with_what_was_made(error: InfraError, made: &BTreeMap<String, String>) -> InfraError {
+    let InfraError::Failed { what, why, hint } = error else { return error };
+    let keys: BTreeSet<&str> = made.values().map(String::as_str).filter(|key| !key.starts_with("rule/")).collect();
+    let stays = (!keys.is_empty()).then(|| {
+        let keys = keys.into_iter().collect::<Vec<_>>().join(", ");
+        format!("made before that: {keys}; the same command goes on from there, `kubewright destroy` takes it away")
+    });
+    let hint = hint.into_iter().chain(stays).collect::<Vec<_>>().join("\n");
+    InfraError::Failed { what, why, hint: (!hint.is_empty()).then_some(hint) }
+}
+
 /// Makes the operator's key if the plan imports one that does not exist.
 async fn with_operator_key(spec: &ClusterSpec, wanted: &Wanted, plan: &mut Plan) -> Result<(), InfraError> {
     if wanted.operator_keys.is_some() {
@@ -348,7 +360,7 @@ fn settings(spec: &ClusterSpec) -> Result<&AwsSettings, InfraError> {
 #[async_trait]
 impl Provider for Aws {
     async fn plan(&self, spec: &ClusterSpec) -> Result<Vec<Change>, InfraError> {
-        Ok(self.compare(spec, &BTreeSet::new(), None).await?.2.changes())
+        Ok(self.compare(spec, &BTreeMap::new(), None).await?.2.changes())
     }
 
     async fn apply(&self, spec: &ClusterSpec, events: &Events) -> Result<Provision, InfraError> {

@@ -9,7 +9,7 @@ use super::{
 use crate::event::{Events, Kind};
 use futures::{StreamExt, stream::FuturesUnordered};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Mutex, PoisonError},
     time::Instant,
 };
@@ -51,8 +51,8 @@ impl Ctx<'_> {
 /// How a plan ended.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// Ids that were made.
-    pub made: BTreeSet<String>,
+    /// What was made: its key by its id.
+    pub made: BTreeMap<String, String>,
     /// What went wrong: the step's title and the fault. Steps that were under way have ended too.
     pub faults: Vec<(String, Fault)>,
 }
@@ -84,7 +84,7 @@ pub async fn run(api: &Api, plan: &Plan, events: &Events) -> Outcome {
                 }
                 if let Some(id) = id {
                     ctx.made(&op.key, id.clone());
-                    outcome.made.insert(id);
+                    outcome.made.insert(id, op.key.clone());
                 }
             }
             Err(fault) => outcome.faults.push((title(op), fault)),

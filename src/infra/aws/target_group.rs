@@ -58,7 +58,7 @@ pub fn diff(wanted: &Wanted, world: &World, plan: &mut Plan) {
         return;
     }
     let name = name(&wanted.cluster);
-    if world.taken.iter().any(|kind| *kind == "target group") {
+    if world.taken.contains(&"target group") {
         plan.refused.push(format!(
             "target group {name}: one of this name exists and has no tag {} = {}: it is not ours; delete or rename what made it",
             tags::CLUSTER,
@@ -94,7 +94,7 @@ fn show(check: &HealthCheck) -> String {
     format!("health check: {protocol} {path} = {codes} every {interval} s, {healthy} up, {unhealthy} down")
 }
 
-/// Whether these attributes keep client addresses. For TCP to addresses, saying nothing means no.
+/// Whether these attributes keep client addresses, or do not say; what is not said is set.
 pub(super) fn keeps_client(attributes: &[TargetGroupAttribute]) -> bool {
     attributes.iter().find(|a| a.key() == Some(KEEPS_CLIENT)).is_none_or(|a| a.value() != Some("false"))
 }

@@ -168,8 +168,7 @@ impl Account {
             address.f.remove("instance");
             address.f.remove("association");
         }
-        self.all
-            .retain(|own, r| !(r.kind == "volume" && r.get("instance") == id) && !(matches!(r.kind, "interface" | "target") && own == id));
+        self.all.retain(|own, r| !(r.kind == "volume" && r.get("instance") == id || matches!(r.kind, "interface" | "target") && own == id));
     }
 
     fn make(&mut self, kind: &'static str, prefix: &str, tags: BTreeMap<String, String>, fields: &[(&'static str, &str)]) -> String {
