@@ -4,6 +4,7 @@ import sys
 from threading import Lock
 
 from moto.ec2.exceptions import InvalidKeyPairNameError
+from moto.ec2.models.instances import Instance
 from moto.ec2.responses.key_pairs import KeyPairs
 from moto.ec2.responses.tags import TagResponse
 from moto.elbv2.models import ELBv2Backend, FakeLoadBalancer
@@ -13,6 +14,7 @@ delete_by_name = KeyPairs.delete_key_pair
 import_at_will = KeyPairs.import_key_pair
 importing = Lock()
 create_any_tags = TagResponse.create_tags
+terminate_with_its_address = Instance.terminate
 create_another_balancer = ELBv2Backend.create_load_balancer
 zones_without_addresses = FakeLoadBalancer.availability_zones
 
@@ -58,6 +60,15 @@ def availability_zones(self):
     return zones
 
 
+def terminate(self, *args, **named):
+    """moto gives the address of a terminated instance to no other while something still refers to it."""
+    state = terminate_with_its_address(self, *args, **named)
+    for address in self._private_ips:
+        self.ec2_backend.get_subnet(self.subnet_id).del_subnet_ip(address)
+    return state
+
+
+Instance.terminate = terminate
 ELBv2Backend.create_load_balancer = create_load_balancer
 FakeLoadBalancer.availability_zones = property(availability_zones)
 KeyPairs.delete_key_pair = delete_key_pair
