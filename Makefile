@@ -8,7 +8,7 @@ BIN := target/debug/kubewright
 # `make cluster` is built without them: the EC2 client takes minutes.
 TESTED := --features aws,testing
 
-.PHONY: help cluster test test-unit test-lab test-ec2 test-full lint deps engine build release bench destroy clean
+.PHONY: help cluster test test-unit test-lab test-ec2 test-full lint deps engine build release bench conformance destroy clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,7 @@ lint: deps ## Formatting and clippy, warnings denied
 
 test-unit: deps ## Tests that need no machine but this one, in seconds
 	$(CARGO) test --locked $(TESTED) --lib --test layering --test docs --test verify_coverage
+	$(CARGO) test --locked $(TESTED) --test conformance the_page
 
 test-ec2: deps ## EC2 against moto and against a strict model of it
 	$(CARGO) test --locked $(TESTED) --test ec2
@@ -37,12 +38,17 @@ test-ec2: deps ## EC2 against moto and against a strict model of it
 test-lab: deps engine ## End-to-end tests on the lab, also with machines that EC2's API (moto) asked for; fails where there is none
 	$(CARGO) test --locked $(TESTED) --test ec2_lab -- --nocapture
 	$(CARGO) test --locked $(TESTED) --test lab -- --nocapture --test-threads=1 a_clusters_life crash_sample
+	CASES="conditions copy handlers loops roles variables" $(CARGO) test --locked $(TESTED) --test conformance -- --nocapture
 
 test-full: test ## Also the long matrices: killed at every boundary, the faults of verify that take minutes
 	KUBEWRIGHT_TEST_FULL=1 $(CARGO) test --locked $(TESTED) --test lab -- --nocapture --test-threads=1
 
 bench: build engine ## Side by side with the scripts that do it by hand
 	hack/bench-bootstrap.sh
+	hack/bench-engine.sh
+
+conformance: deps engine ## The playbooks of tests/conformance by ansible-core and by kubewright: recap, results, files compared
+	KUBEWRIGHT_TEST_FULL=1 $(CARGO) test --locked $(TESTED) --test conformance -- --nocapture
 
 engine: ## A Docker engine: used as it is where one answers, else installed and started (Debian, Ubuntu)
 	hack/engine.sh

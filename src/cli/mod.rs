@@ -4,6 +4,7 @@
 mod bootstrap;
 mod changes;
 mod completions;
+mod connect;
 mod cost;
 mod destroy;
 mod etcd;
@@ -23,6 +24,7 @@ mod reset;
 mod run;
 mod shown;
 mod ssh;
+mod vault;
 mod verify;
 
 pub use exit::{Exit, Failure};
@@ -52,6 +54,7 @@ enum Command {
     Playbook(playbook::Args),
     Run(run::Args),
     Inventory(inventory::Args),
+    Vault(vault::Args),
     Kubeconfig(kubeconfig::Args),
     Kubectl(kubectl::Args),
     Proxy(proxy::Args),
@@ -92,6 +95,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Playbook(args) => playbook::run(args).await,
         Command::Run(args) => run::run(args).await,
         Command::Inventory(args) => inventory::run(args).await,
+        Command::Vault(args) => vault::run(args),
         Command::Kubeconfig(args) => kubeconfig::run(args).await,
         Command::Kubectl(args) => kubectl::run(args).await,
         Command::Proxy(args) => proxy::run(args).await,

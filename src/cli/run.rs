@@ -1,6 +1,6 @@
 //! `kubewright run`
 
-use super::{Exit, Failure, Format, OutputArgs, playbook::Connect};
+use super::{Exit, Failure, Format, OutputArgs, connect::Connect};
 use crate::{
     engine::RunOptions,
     event::{Event, Events, Kind, Output},
@@ -26,12 +26,14 @@ pub struct Args {
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let text = args.command.join(" ");
     let playbook = ops::playbooks::ad_hoc(&args.pattern, "shell", &text);
-    let load = ops::playbooks::load_options();
+    let controller = args.connect.controller()?;
+    let load = controller.load_options();
     if args.output.format != Format::Auto {
-        return super::playbook::execute(&args.connect, vec![playbook], &load, RunOptions::default(), &args.output, None).await;
+        return super::playbook::execute((&args.connect, &controller), vec![playbook], &load, RunOptions::default(), &args.output, None)
+            .await;
     }
-    let (hosts, _) = args.connect.hosts(None).await?;
-    let options = args.connect.options(&args.output)?;
+    let (hosts, _) = args.connect.hosts(&controller, None).await?;
+    let options = args.connect.options(&controller, &args.output)?;
     let (events, received) = Events::channel();
     let shown = tokio::spawn(show(received));
     let result = ops::playbooks::run(&[playbook], &load, hosts, &options, &events, CancellationToken::new()).await;

@@ -21,6 +21,11 @@ pub(super) enum Refused {
     NothingToOffer(String),
 }
 
+/// Whether a private key file needs a passphrase.
+pub fn is_locked(path: &Path) -> bool {
+    matches!(load_secret_key(path, None), Err(russh::keys::Error::KeyIsEncrypted))
+}
+
 /// Offers the identities until one is accepted.
 pub(super) async fn authenticate<H: Handler>(
     handle: &mut Handle<H>,

@@ -23,6 +23,7 @@ pub mod testing;
 mod tests;
 mod types;
 
+pub use auth::is_locked;
 pub use fake::Fake;
 pub use first::first;
 pub use local::Local;

@@ -138,7 +138,7 @@ fn template_file(world: &World, task: &Task, reads: &mut FreeVars) {
         reads.unknown = true;
         return;
     };
-    let text = if src.contains("{{") { None } else { files::read(world, task, "templates", src).ok() };
+    let text = if src.contains("{{") { None } else { files::read(world, task, "templates", src, false).ok() };
     match text {
         Some(file) if !file.content.starts_with(b"#jinja2:") => {
             reads.merge(&world.templar.free_variables(&Value::from(String::from_utf8_lossy(&file.content).into_owned())));

@@ -1,8 +1,8 @@
 //! The connector for real hosts: SSH by inventory variables or by given endpoints, and this machine.
 
-use super::{Connector, Login, Shell, Target};
+use super::{Connector, Shell, Target, endpoint::endpoint};
 use crate::{
-    connection::{Connection, ConnectionError, Endpoint, HostKeys, Identity, Local, Pool},
+    connection::{Connection, ConnectionError, Endpoint, Identity, Local, Pool, is_locked, ssh_config::Sources},
     modules,
     session::{Program, Record, Session, SessionError},
 };
@@ -29,26 +29,47 @@ pub struct LoginDefaults {
     pub user: Option<String>,
     /// `--private-key`.
     pub key_file: Option<PathBuf>,
+    /// Port (`remote_port` of ansible.cfg).
+    pub port: Option<u16>,
     /// Password for those who need one.
     pub password: Option<crate::text::Secret<String>>,
-    /// known_hosts files.
-    pub known_hosts: Vec<PathBuf>,
+    /// Arguments as ssh takes them (`--ssh-common-args`, `ssh_args` of ansible.cfg), before those of variables.
+    pub ssh_args: Vec<String>,
+    /// ssh_config(5) files, and whose.
+    pub config: Sources,
     /// How long connecting may take.
     pub deadline: Duration,
     /// `--connection`.
     pub connection: Option<String>,
+    /// Asks for the passphrase of a key.
+    pub ask: Ask,
+}
+
+/// A way to ask a person for the passphrase of a key file; `None` where nobody can be asked.
+#[derive(Clone, Default)]
+pub struct Ask(pub Option<Arc<AskPassphrase>>);
+
+/// From the key's path to its passphrase.
+pub type AskPassphrase = dyn Fn(&std::path::Path) -> Option<crate::text::Secret<String>> + Send + Sync;
+
+impl std::fmt::Debug for Ask {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "Ask" } else { "Ask(nobody)" })
+    }
 }
 
 impl Default for LoginDefaults {
     fn default() -> Self {
-        let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
         Self {
             user: None,
             key_file: None,
+            port: None,
             password: None,
-            known_hosts: vec![home.join(".ssh/known_hosts"), PathBuf::from("/etc/ssh/ssh_known_hosts")],
+            ssh_args: Vec::new(),
+            config: Sources::of_this_user(),
             deadline: Duration::from_secs(30),
             connection: None,
+            ask: Ask::default(),
         }
     }
 }
@@ -68,6 +89,10 @@ pub struct Network {
     defaults: LoginDefaults,
     first_contact: Option<Arc<dyn FirstContact>>,
     met: Mutex<HashMap<String, Arc<OnceCell<()>>>>,
+    /// Endpoints of hosts that were dialled as their variables say.
+    dialled: Mutex<HashMap<String, Vec<Endpoint>>>,
+    /// Passphrases that were asked for, each once.
+    passphrases: Mutex<HashMap<PathBuf, Option<crate::text::Secret<String>>>>,
 }
 
 impl Network {
@@ -100,6 +125,33 @@ impl Network {
         self.pool.get(endpoint).await
     }
 
+    fn remember(&self, endpoint: &Endpoint) {
+        let mut dialled = self.dialled.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = dialled.entry(endpoint.name.clone()).or_default();
+        let same = |e: &Endpoint| (&e.user, &e.address, e.port) == (&endpoint.user, &endpoint.address, endpoint.port);
+        known.retain(|e| !same(e));
+        known.push(endpoint.clone());
+    }
+
+    /// Asks for the passphrases of keys that need one, each once in a run, and only where no agent runs: it may hold them.
+    fn unlock(&self, endpoint: &mut Endpoint) {
+        let Some(ask) = &self.defaults.ask.0 else { return };
+        let mut known = self.passphrases.lock().unwrap_or_else(PoisonError::into_inner);
+        for identity in &mut endpoint.identities {
+            if let Identity::KeyFile { path, passphrase: passphrase @ None } = identity {
+                let asked = known.entry(path.clone()).or_insert_with(|| if is_locked(path) { ask(path) } else { None });
+                passphrase.clone_from(asked);
+            }
+        }
+        for hop in &mut endpoint.via {
+            let mut own = (**hop).clone();
+            drop(known);
+            self.unlock(&mut own);
+            *hop = Arc::new(own);
+            known = self.passphrases.lock().unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
     /// Closes all connections.
     pub async fn close(&self) {
         self.pool.close().await;
@@ -121,151 +173,19 @@ impl Connector for Network {
         }
         match self.endpoints.get(&target.host) {
             Some(endpoint) => Ok(self.reach(endpoint).await?),
-            None => Ok(self.pool.get(&endpoint(target, &self.defaults)?).await?),
+            None => {
+                let mut endpoint = endpoint(target, &self.defaults)?;
+                self.unlock(&mut endpoint);
+                self.remember(&endpoint);
+                Ok(self.pool.get(&endpoint).await?)
+            }
         }
     }
 
     async fn reset(&self, host: &str) {
-        if let Some(endpoint) = self.endpoints.get(host) {
+        let dialled = self.dialled.lock().unwrap_or_else(PoisonError::into_inner).remove(host).unwrap_or_default();
+        for endpoint in self.endpoints.get(host).into_iter().chain(&dialled) {
             self.pool.forget(endpoint);
         }
-    }
-}
-
-/// Where to dial, from a host's variables. Pure: it dials nothing and reads no file.
-pub fn endpoint(target: &Target, defaults: &LoginDefaults) -> Result<Endpoint, ConnectionError> {
-    let login = &target.login;
-    let mut identities = Vec::new();
-    let key = login.key_file.clone().or_else(|| defaults.key_file.clone());
-    identities.extend(key.map(|path| Identity::KeyFile { path, passphrase: None }));
-    identities.push(Identity::Agent);
-    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-    for name in ["id_ed25519", "id_ecdsa", "id_rsa"] {
-        let path = home.join(".ssh").join(name);
-        if path.is_file() {
-            identities.push(Identity::KeyFile { path, passphrase: None });
-        }
-    }
-    identities.extend(login.password.clone().or_else(|| defaults.password.clone()).map(Identity::Password));
-    let user =
-        || login.user.clone().or_else(|| defaults.user.clone()).or_else(|| std::env::var("USER").ok()).unwrap_or_else(|| "root".to_owned());
-    let base = Endpoint {
-        name: target.host.clone(),
-        address: login.address.clone().unwrap_or_else(|| target.host.clone()),
-        port: login.port.unwrap_or(22),
-        user: user(),
-        identities,
-        host_keys: HostKeys::KnownHosts(defaults.known_hosts.clone()),
-        via: Vec::new(),
-        deadline: defaults.deadline,
-        booting: false,
-    };
-    let via = jumps(login, &base, &target.host)?;
-    Ok(Endpoint { via: via.into_iter().collect(), ..base })
-}
-
-/// Jump hosts of `-J`, `-o ProxyJump=…` and `-o ProxyCommand="ssh … -W %h:%p user@host"`.
-fn jumps(login: &Login, base: &Endpoint, host: &str) -> Result<Option<Arc<Endpoint>>, ConnectionError> {
-    let mut via = None;
-    let mut words = login.ssh_args.iter().peekable();
-    while let Some(word) = words.next() {
-        let option = match word.as_str() {
-            "-J" => words.next().map(|v| ("proxyjump".to_owned(), v.clone())),
-            "-o" => words.next().and_then(|v| split_option(v)),
-            other => other.strip_prefix("-o").and_then(split_option),
-        };
-        match option {
-            Some((name, value)) if name == "proxyjump" && value != "none" => {
-                for hop in value.split(',') {
-                    via = Some(Arc::new(hop_endpoint(hop, base, via, None)));
-                }
-            }
-            Some((name, value)) if name == "proxycommand" && value != "none" => {
-                via = Some(Arc::new(proxy_command(&value, base).ok_or_else(|| ConnectionError::Local {
-                    host: host.to_owned(),
-                    why: format!("this ProxyCommand is not supported: `{value}` (only `ssh … -W %h:%p [user@]host` is)"),
-                })?));
-            }
-            _ => {}
-        }
-    }
-    Ok(via)
-}
-
-fn split_option(text: &str) -> Option<(String, String)> {
-    let (name, value) = text.split_once(['=', ' '])?;
-    Some((name.trim().to_ascii_lowercase(), value.trim().trim_matches(['"', '\'']).to_owned()))
-}
-
-fn hop_endpoint(text: &str, base: &Endpoint, via: Option<Arc<Endpoint>>, port: Option<u16>) -> Endpoint {
-    let text = text.trim().trim_start_matches("ssh://");
-    let (user, rest) = text.rsplit_once('@').map_or((None, text), |(u, r)| (Some(u.to_owned()), r));
-    let (address, own) = match rest.rsplit_once(':') {
-        Some((address, number)) if number.parse::<u16>().is_ok() && !address.contains(':') => (address, number.parse().ok()),
-        _ => (rest, None),
-    };
-    Endpoint {
-        name: address.to_owned(),
-        address: address.trim_matches(['[', ']']).to_owned(),
-        port: own.or(port).unwrap_or(22),
-        user: user.unwrap_or_else(|| base.user.clone()),
-        via: via.into_iter().collect(),
-        ..base.clone()
-    }
-}
-
-fn proxy_command(text: &str, base: &Endpoint) -> Option<Endpoint> {
-    let words = shlex::split(text)?;
-    let mut words = words.into_iter();
-    if !words.next()?.ends_with("ssh") {
-        return None;
-    }
-    let (mut to, mut user, mut port, mut key, mut forwards) = (None, None, None, None, false);
-    while let Some(word) = words.next() {
-        match word.as_str() {
-            "-W" => forwards = words.next().is_some_and(|v| v.contains("%h")),
-            "-l" => user = words.next(),
-            "-p" => port = words.next()?.parse().ok(),
-            "-i" => key = words.next().map(PathBuf::from),
-            "-o" | "-F" | "-c" | "-m" | "-b" => drop(words.next()),
-            flag if flag.starts_with('-') => {}
-            name if to.is_none() => to = Some(name.to_owned()),
-            _ => return None,
-        }
-    }
-    let mut hop = hop_endpoint(&to.filter(|_| forwards)?, base, None, port);
-    hop.user = user.unwrap_or(hop.user);
-    if let Some(path) = key {
-        hop.identities.insert(0, Identity::KeyFile { path, passphrase: None });
-    }
-    Some(hop)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::session::Become;
-
-    fn target(args: &str) -> Target {
-        let login = Login { user: Some("u".into()), ssh_args: shlex::split(args).unwrap(), ..Login::default() };
-        Target { host: "h".into(), login, become_: Become::No }
-    }
-
-    #[test]
-    fn jump_hosts_are_read_from_ssh_arguments() {
-        let chain = |args: &str| {
-            let mut out = Vec::new();
-            let mut next = endpoint(&target(args), &LoginDefaults::default()).unwrap().via;
-            while let Some(hop) = next.first().cloned() {
-                out.push(format!("{}@{}:{}", hop.user, hop.address, hop.port));
-                next.clone_from(&hop.via);
-            }
-            out.join(" < ")
-        };
-        assert_eq!(chain("-J a@b:2222,c"), "u@c:22 < a@b:2222");
-        assert_eq!(chain("-o ProxyJump=b -o StrictHostKeyChecking=no"), "u@b:22");
-        assert_eq!(chain(r#"-o ProxyCommand="ssh -p 2222 -W %h:%p -q x@bastion""#), "x@bastion:2222");
-        assert_eq!(chain(""), "");
-        assert!(endpoint(&target(r#"-o ProxyCommand="nc %h %p""#), &LoginDefaults::default()).is_err());
     }
 }

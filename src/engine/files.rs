@@ -50,23 +50,23 @@ pub(super) fn find(world: &World, task: &Task, kind: &str, name: &str) -> Result
     })
 }
 
-/// Reads it, a directory with all that is in it. Encrypted files are opened.
-pub(super) fn read(world: &World, task: &Task, kind: &str, name: &str) -> Result<LocalFile, String> {
+/// Reads it, a directory with all that is in it. Encrypted files are opened, unless they are to stay `sealed` (`decrypt: false`).
+pub(super) fn read(world: &World, task: &Task, kind: &str, name: &str, sealed: bool) -> Result<LocalFile, String> {
     let path = PathBuf::from(super::magic::absolute(&find(world, task, kind, name)?));
     let files = &world.load.files;
     if !files.is_dir(&path) {
-        return one(world, &path);
+        return one(world, &path, sealed);
     }
     let mut tree = Vec::new();
     for relative in files.tree(&path) {
-        tree.push((relative.display().to_string(), one(world, &path.join(&relative))?));
+        tree.push((relative.display().to_string(), one(world, &path.join(&relative), sealed)?));
     }
     Ok(LocalFile { mode: files.mode(&path), path, content: bytes::Bytes::new(), tree })
 }
 
-fn one(world: &World, path: &Path) -> Result<LocalFile, String> {
+fn one(world: &World, path: &Path, sealed: bool) -> Result<LocalFile, String> {
     let mut content = world.load.files.read(path)?;
-    if content.starts_with(b"$ANSIBLE_VAULT;") {
+    if !sealed && content.starts_with(b"$ANSIBLE_VAULT;") {
         content = (world.load.vault)(&String::from_utf8_lossy(&content))?.into();
     }
     Ok(LocalFile { path: path.to_owned(), content, mode: world.load.files.mode(path), tree: Vec::new() })

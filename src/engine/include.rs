@@ -73,7 +73,15 @@ impl Runner {
         let before = self.stack.clone();
         if failed || sequence.is_empty() {
             self.consume(task);
+            let rescued = self.host.data().counts.rescued;
             self.settle(planned, results, before);
+            // A file that cannot be loaded counts as a failure even where it is rescued (strategy/__init__.py,
+            // `_load_included_file`).
+            let mut data = self.host.data();
+            if missing && data.counts.rescued > rescued {
+                data.counts.rescued = rescued;
+                data.counts.failed += 1;
+            }
             return;
         }
         if self.stack.in_handlers() {

@@ -13,6 +13,7 @@ mod builtin;
 mod connect;
 mod connector;
 mod control;
+mod endpoint;
 mod facts;
 mod files;
 mod gather;
@@ -37,6 +38,7 @@ mod types;
 mod value;
 mod world;
 
-pub use connector::{FirstContact, LoginDefaults, Network, endpoint};
+pub use connector::{Ask, FirstContact, LoginDefaults, Network};
+pub use endpoint::endpoint;
 pub use run::{Context, run};
 pub use types::*;

@@ -286,7 +286,8 @@ fn module_work(world: &World, task: &Arc<Task>, def: &'static crate::modules::Mo
     let environment = environment(world, task, scope)?;
     let host = Arc::clone(&scope.frame.host);
     let known = |name: &str| host.data().facts.get(name).cloned();
-    let read = |kind: &str, name: &str| files::read(world, task, kind, name);
+    let sealed = args.named.get("decrypt").and_then(value::as_bool) == Some(false);
+    let read = |kind: &str, name: &str| files::read(world, task, kind, name, sealed);
     let render = |file: &LocalFile, args: &Args| render(world, task, scope, file, args);
     let env = Env {
         check_mode: magic::check_mode(scope),
@@ -310,15 +311,14 @@ fn module_work(world: &World, task: &Arc<Task>, def: &'static crate::modules::Mo
 fn render(world: &World, task: &Task, scope: &TaskScope, file: &LocalFile, args: &Args) -> Result<String, String> {
     let text = String::from_utf8(file.content.to_vec()).map_err(|_| format!("{} is not UTF-8 text", file.path.display()))?;
     let path = file.path.display().to_string();
-    // Line ends of the template's own text; those of values stay.
-    let text = match args.named.get("newline_sequence").and_then(|v| v.as_str()) {
-        Some("\r\n" | "\\r\\n") => text.replace('\n', "\r\n"),
-        Some("\r" | "\\r") => text.replace('\n', "\r"),
-        _ => text,
-    };
     let mut template = TemplateFile::new(path.clone(), text);
     let flag = |name: &str| args.named.get(name).and_then(value::as_bool);
     let options = &mut template.options;
+    options.newline = match args.named.get("newline_sequence").and_then(|v| v.as_str()) {
+        Some("\r\n" | "\\r\\n") => "\r\n",
+        Some("\r" | "\\r") => "\r",
+        _ => "\n",
+    };
     options.trim_blocks = flag("trim_blocks").unwrap_or(options.trim_blocks);
     options.lstrip_blocks = flag("lstrip_blocks").unwrap_or(options.lstrip_blocks);
     for (name, into) in [

@@ -74,7 +74,7 @@ impl PlayRun {
         }
         progress.order.insert(Vec::new(), batch.len());
         Arc::new(Self {
-            any_errors_fatal: eval(&play.any_errors_fatal).and_then(|v| value::as_bool(&v)).unwrap_or_default(),
+            any_errors_fatal: eval(&play.any_errors_fatal).and_then(|v| value::as_bool(&v)).unwrap_or(world.options.any_errors_fatal),
             max_fail: eval(&play.max_fail_percentage).and_then(|v| value::as_number(&v)),
             force_handlers: world.options.force_handlers || eval(&play.force_handlers).and_then(|v| value::as_bool(&v)).unwrap_or_default(),
             play,

@@ -117,6 +117,8 @@ pub struct RunOptions {
     pub become_password: Option<Secret<String>>,
     /// Gather facts where a play does not say (`gathering = explicit` in ansible.cfg).
     pub gather_facts: bool,
+    /// What holds for plays that say nothing of it (`any_errors_fatal` in ansible.cfg).
+    pub any_errors_fatal: bool,
     /// Non-boolean conditions are errors.
     pub strict: bool,
     /// Limit on one task's time; `None`: none.
@@ -140,6 +142,7 @@ impl Default for RunOptions {
             become_user: None,
             become_password: None,
             gather_facts: true,
+            any_errors_fatal: false,
             strict: false,
             task_timeout: None,
         }

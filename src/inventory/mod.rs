@@ -12,6 +12,8 @@ mod load;
 mod order;
 mod output;
 mod pattern;
+#[cfg(test)]
+mod properties;
 mod shell_words;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! One function per command: options in, typed outcome out. The only place that strings the stages together.
 //! Nothing here prints: what happens goes out as events, what came of it is returned.
 
+pub mod ansible_cfg;
 pub mod api;
 mod api_services;
 pub mod bootstrap;
@@ -26,6 +27,7 @@ mod services;
 pub mod ssh;
 pub mod state;
 pub mod survey;
+pub mod vault;
 pub mod verify;
 
 pub use cluster::Cluster;

@@ -1,7 +1,8 @@
 //! Running playbooks: the shipped ones on a cluster's machines, and people's own on whatever their inventory names.
 
 use super::{
-    Cluster, OpsError, api_services::ApiServices, control_planes::ControlPlanes, embedded, hosts, services::ClusterServices, survey,
+    Cluster, OpsError, ansible_cfg::AnsibleCfg, api_services::ApiServices, control_planes::ControlPlanes, embedded, hosts,
+    services::ClusterServices, survey,
 };
 use crate::{
     engine::{self, FirstContact, LoginDefaults, Network, RunOptions, RunSummary, Services},
@@ -12,6 +13,7 @@ use crate::{
     spec::ClusterSpec,
     template::Templar,
     text::Problems,
+    vault::Vault,
 };
 use std::{path::Path, sync::Arc};
 use tokio_util::sync::CancellationToken;
@@ -93,6 +95,12 @@ pub fn read(sources: &[PlaybookSource], load_options: &LoadOptions) -> Result<Pl
 pub fn load_options() -> LoadOptions {
     let templar = Arc::new(Templar::new());
     LoadOptions { files: Arc::new(Files::new(&embedded::directories())), ..LoadOptions::new(templar) }
+}
+
+/// As [`load_options`], with the roles of `ansible.cfg` and passwords for what is encrypted.
+pub fn load_options_with(cfg: &AnsibleCfg, vault: Vault) -> LoadOptions {
+    let open = move |text: &str| vault.decrypt_text(text).map(|s| s.expose().clone()).map_err(|e| e.to_string());
+    LoadOptions { roles_path: cfg.roles_path.clone(), vault: Arc::new(open), ..load_options() }
 }
 
 /// A shipped playbook: the file on disk where there is one (a source tree, an edited copy), else the binary's.

@@ -13,6 +13,8 @@ mod keywords;
 mod list;
 mod load;
 mod play;
+#[cfg(test)]
+mod properties;
 mod role;
 mod table;
 mod tags;

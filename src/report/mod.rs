@@ -21,6 +21,6 @@ mod words;
 
 pub use clean::{clean, clean_line};
 pub use display::{Display, Format, Options};
-pub use print::{err, out, problems};
+pub use print::{err, out, out_bytes, problems};
 pub use summary::Summary;
 pub use words::{duration, unified_diff};

@@ -9,6 +9,13 @@ pub fn out(text: &str) {
     let _ = std::io::stdout().flush();
 }
 
+/// Data that need not be text.
+pub fn out_bytes(bytes: &[u8]) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(bytes);
+    let _ = stdout.flush();
+}
+
 /// Everything else, for stderr, as it is.
 pub fn err(text: &str) {
     let _ = anstream::stderr().lock().write_all(text.as_bytes());

@@ -41,9 +41,10 @@ pub(super) struct Compiled {
 
 impl Compiled {
     /// A rendered text with the newlines at its end that the template was written with; `None` if it has them.
-    pub(super) fn padded(&self, text: &str) -> Option<String> {
-        let missing = self.newlines.saturating_sub(text.len() - text.trim_end_matches('\n').len());
-        (missing > 0).then(|| format!("{text}{}", "\n".repeat(missing)))
+    pub(super) fn padded(&self, text: &str, newline: &str) -> Option<String> {
+        let there = (text.len() - text.trim_end_matches(newline).len()) / newline.len();
+        let missing = self.newlines.saturating_sub(there);
+        (missing > 0).then(|| format!("{text}{}", newline.repeat(missing)))
     }
 }
 
@@ -60,6 +61,8 @@ type Sources = Arc<Mutex<HashMap<String, String>>>;
 pub(super) struct Compiler {
     pub(super) env: Environment<'static>,
     pub(super) syntax: SyntaxConfig,
+    /// What ends the lines of the texts themselves.
+    pub(super) newline: &'static str,
     /// Rewritten texts on their way to the environment's loader.
     sources: Sources,
     known: RwLock<Known>,
@@ -71,7 +74,12 @@ impl Compiler {
         let waiting = Arc::clone(&sources);
         env.set_syntax(syntax.clone());
         env.set_loader(move |id| Ok(waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(id)));
-        Self { env, syntax, sources, known: RwLock::default() }
+        Self { env, syntax, newline: "\n", sources, known: RwLock::default() }
+    }
+
+    /// With another end of lines.
+    pub(super) fn ending(self, newline: &'static str) -> Self {
+        Self { newline, ..self }
     }
 
     pub(super) fn compile(&self, mode: Mode, text: &str) -> Result<Arc<Compiled>, TemplateError> {
@@ -85,6 +93,7 @@ impl Compiler {
         }
         let (mut compiled, source) = analyse(mode, text, &self.syntax).map_err(|e| syntax_error(&e, text))?;
         compiled.id = format!("t{}", known.len());
+        let source = if self.newline == "\n" { source } else { source.replace('\n', self.newline) };
         self.sources.lock().unwrap_or_else(PoisonError::into_inner).insert(compiled.id.clone(), source);
         self.env.get_template(&compiled.id).map_err(|e| syntax_error(&e, text))?;
         let compiled = Arc::new(compiled);

@@ -43,6 +43,8 @@ pub struct TemplateOptions {
     pub lstrip_blocks: bool,
     /// Keep the newline at the end of a template as Jinja sees it. Ansible's result ends with the file's newlines anyway.
     pub keep_trailing_newline: bool,
+    /// What ends a line of the template's own text; values keep their line ends.
+    pub newline: &'static str,
     /// `{%` and `%}`.
     pub block: (String, String),
     /// `{{` and `}}`.
@@ -58,6 +60,7 @@ impl Default for TemplateOptions {
             trim_blocks: true,
             lstrip_blocks: false,
             keep_trailing_newline: false,
+            newline: "\n",
             block: pair("{%", "%}"),
             variable: pair("{{", "}}"),
             comment: pair("{#", "#}"),

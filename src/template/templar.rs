@@ -103,7 +103,7 @@ impl Templar {
         let compiled = self.main.compile(Mode::Text, text)?;
         let (value, _) = evaluate(&self.main, &compiled, scope)?;
         Ok(match value.as_str() {
-            Some(text) => compiled.padded(text).map_or_else(|| value.clone(), Value::from),
+            Some(text) => compiled.padded(text, "\n").map_or_else(|| value.clone(), Value::from),
             None => value,
         })
     }
@@ -195,7 +195,7 @@ impl Templar {
         if let Some((number, known)) = others.get(options) {
             return Ok((*number, Arc::clone(known)));
         }
-        let compiler = Arc::new(Compiler::new((*self.base).clone(), options.syntax()?));
+        let compiler = Arc::new(Compiler::new((*self.base).clone(), options.syntax()?).ending(options.newline));
         let number = others.len();
         others.insert(options.clone(), (number, Arc::clone(&compiler)));
         Ok((number, compiler))
@@ -204,12 +204,14 @@ impl Templar {
     /// A compiler of its own for a file that includes others: their texts may differ the next time.
     fn including(&self, options: &TemplateOptions, file: &TemplateFile) -> Result<Compiler, TemplateError> {
         let syntax = options.syntax()?;
-        let mut compiler = Compiler::new((*self.base).clone(), syntax.clone());
+        let mut compiler = Compiler::new((*self.base).clone(), syntax.clone()).ending(options.newline);
+        let newline = options.newline;
+        let ends = move |text: String| if newline == "\n" { text } else { text.replace('\n', newline) };
         let Some(loader) = file.loader.clone() else { return Ok(compiler) };
         let (own, source) = analyse(Mode::File(0), options.clone().header(&file.text)?, &syntax)
             .map_err(|e| super::compile::syntax_error(&e, &file.text))?;
         drop(own);
-        let mut main = Some(source);
+        let mut main = Some(ends(source));
         let main = Mutex::new(main.take());
         compiler.env.set_loader(move |name| {
             if name == "t0" {
@@ -217,7 +219,7 @@ impl Templar {
             }
             let failed = |e: String| minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, e);
             match loader(name).map_err(failed)? {
-                Some(text) => Ok(Some(analyse(Mode::File(0), &text, &syntax)?.1)),
+                Some(text) => Ok(Some(ends(analyse(Mode::File(0), &text, &syntax)?.1))),
                 None => Ok(None),
             }
         });
@@ -362,7 +364,7 @@ fn render_text(compiler: &Compiler, compiled: &Compiled, scope: &dyn Scope) -> R
 fn whole_file(compiler: &Compiler, compiled: &Compiled, scope: &dyn Scope) -> Result<String, TemplateError> {
     let (text, run) = render_text(compiler, compiled, scope)?;
     let native = run.only_value(&text).is_some() || text.is_empty() && is_template(&compiled.text);
-    Ok(if native { text } else { compiled.padded(&text).unwrap_or(text) })
+    Ok(if native { text } else { compiled.padded(&text, compiler.newline).unwrap_or(text) })
 }
 
 /// Whether a value is data as it stands: no lazy sequence, tuple or mutable object.

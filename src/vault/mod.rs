@@ -67,6 +67,11 @@ pub fn is_encrypted(data: &[u8]) -> bool {
     data.starts_with(envelope::HEADER.as_bytes())
 }
 
+/// The vault id that stands in encrypted text.
+pub fn id_of(text: &str) -> Option<String> {
+    Envelope::parse(text).ok()?.id
+}
+
 impl Vault {
     /// One without passwords: everything encrypted stays closed.
     pub fn new() -> Self {
@@ -76,6 +81,22 @@ impl Vault {
     /// Adds a password under a vault id (`default` where the user named none). Earlier ones are tried first.
     pub fn add(&mut self, id: impl Into<String>, password: Secret<String>) {
         self.passwords.push((id.into(), password));
+    }
+
+    /// The ids there are passwords for, each once.
+    pub fn ids(&self) -> Vec<String> {
+        let mut ids: Vec<String> = Vec::new();
+        for (id, _) in &self.passwords {
+            if !ids.contains(id) {
+                ids.push(id.clone());
+            }
+        }
+        ids
+    }
+
+    /// Whether there is a password for this id.
+    pub fn has(&self, id: &str) -> bool {
+        self.passwords.iter().any(|(own, _)| own == id)
     }
 
     /// Whether there is no password.

@@ -31,7 +31,10 @@ pub fn take(machine: &Machine) -> Snapshot {
             break text;
         }
     };
-    for line in text.lines() {
+    // Several backups of a file share a name; which is first depends on the second they were made in.
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_by_key(|line| line.split_once('\t').map_or("", |(_, state)| state));
+    for line in lines {
         let (what, state) = line.split_once('\t').unwrap_or((line, ""));
         let entry = out.entry(normal_name(what)).or_default();
         if !entry.is_empty() {

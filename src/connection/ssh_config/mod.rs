@@ -48,6 +48,10 @@ pub struct HostConfig {
     pub known_hosts: Vec<PathBuf>,
     /// Hosts to go through, the first one first.
     pub jumps: Vec<Jump>,
+    /// A proxy that is none of `jumps`: the host cannot be reached as it is meant to be.
+    pub refused: Option<String>,
+    /// The identity files are named: they go before what the agent holds.
+    pub identities_named: bool,
     /// What is not supported or ignored on purpose.
     pub warnings: Vec<String>,
 }
@@ -127,16 +131,27 @@ fn from_settings(host: &str, settings: Settings, sources: &Sources) -> HostConfi
     }
     // Whichever of the two stands first is meant (ssh_config(5), ProxyJump).
     let proxy = all.iter().find(|s| s.keyword == "proxyjump" || s.keyword == "proxycommand");
-    let jumps = proxy.map_or(Ok(Vec::new()), jumps).unwrap_or_else(|why| {
-        warnings.push(why);
-        Vec::new()
-    });
+    let (jumps, refused) = match proxy.map_or(Ok(Vec::new()), jumps) {
+        Ok(jumps) => (jumps, None),
+        Err(why) => (Vec::new(), Some(why)),
+    };
     let jumps = jumps
         .into_iter()
         .map(|jump| Jump { identity_files: jump.identity_files.iter().map(|p| expand(&p.to_string_lossy())).collect(), ..jump })
         .collect();
     let identities_only = word("identitiesonly").is_some_and(|v| v.eq_ignore_ascii_case("yes"));
-    HostConfig { host_name, port, user, identity_files, identities_only, known_hosts, jumps, warnings }
+    HostConfig {
+        host_name,
+        port,
+        user,
+        identity_files,
+        identities_only,
+        known_hosts,
+        jumps,
+        refused,
+        identities_named: !named.is_empty(),
+        warnings,
+    }
 }
 
 fn expand(path: &str, sources: &Sources, tokens: &[(&str, &str)]) -> PathBuf {
@@ -169,8 +184,7 @@ fn jumps(proxy: &Setting) -> Result<Vec<Jump>, String> {
     if proxy.keyword == "proxyjump" {
         return text.split(',').map(|hop| jump(hop).ok_or_else(|| format!("ProxyJump {hop}: no host"))).collect();
     }
-    proxy_command(&text)
-        .ok_or_else(|| format!("ProxyCommand {text}: only `ssh … -W %h:%p HOST` is supported; the host is dialled directly"))
+    proxy_command(&text).ok_or_else(|| format!("ProxyCommand {text}: only `ssh … -W %h:%p HOST` is supported"))
 }
 
 /// `[ssh://][user@]host[:port]`, the host perhaps in brackets.
