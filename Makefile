@@ -29,7 +29,7 @@ lint: deps ## Formatting and clippy, warnings denied
 	$(CARGO) clippy --locked --all-targets $(TESTED) -- -D warnings
 
 test-unit: deps ## Tests that need no machine but this one, in seconds
-	$(CARGO) test --locked $(TESTED) --lib --test layering --test docs --test verify_coverage
+	$(CARGO) test --locked $(TESTED) --lib --test layering --test docs --test verify_coverage --test report
 	$(CARGO) test --locked $(TESTED) --test conformance the_page
 
 test-ec2: deps ## EC2 against moto and against a strict model of it

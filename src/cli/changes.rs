@@ -30,8 +30,8 @@ pub fn about(lines: &[String]) -> String {
     lines.iter().map(|line| format!("  {}\n", clean_line(line))).collect::<Vec<_>>().concat()
 }
 
-/// Changes on hosts and in the cluster, and the closing line.
-pub fn hosts(plan: &Plan) -> String {
+/// Changes on hosts and in the cluster.
+pub fn on_hosts(plan: &Plan) -> String {
     let mut out = String::new();
     for change in &plan.hosts {
         let _ = writeln!(out, "~ {}: {}", change.host, clean_line(&change.task));
@@ -39,6 +39,12 @@ pub fn hosts(plan: &Plan) -> String {
             let _ = writeln!(out, "    {}", clean_line(message));
         }
     }
+    out
+}
+
+/// The same, and the closing line.
+pub fn hosts(plan: &Plan) -> String {
+    let mut out = on_hosts(plan);
     if plan.is_empty() {
         out.push_str("nothing to do: machines, hosts and cluster are as wanted\n");
     } else {

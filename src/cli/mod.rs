@@ -9,6 +9,7 @@ mod cost;
 mod destroy;
 mod etcd;
 mod exit;
+mod fix;
 mod global;
 mod host_keys;
 mod inventory;
@@ -24,6 +25,7 @@ mod reset;
 mod run;
 mod shown;
 mod ssh;
+mod support_bundle;
 mod vault;
 mod verify;
 
@@ -59,6 +61,7 @@ enum Command {
     Kubectl(kubectl::Args),
     Proxy(proxy::Args),
     Ssh(ssh::Args),
+    SupportBundle(support_bundle::Args),
     HostKeys(host_keys::Args),
     Etcd(etcd::Args),
     Reset(reset::Args),
@@ -100,6 +103,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Kubectl(args) => kubectl::run(args).await,
         Command::Proxy(args) => proxy::run(args).await,
         Command::Ssh(args) => ssh::run(args).await,
+        Command::SupportBundle(args) => support_bundle::run(args).await,
         Command::HostKeys(args) => host_keys::run(args).await,
         Command::Etcd(args) => etcd::run(args).await,
         Command::Reset(args) => reset::run(args).await,

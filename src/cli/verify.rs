@@ -1,6 +1,6 @@
 //! `kubewright verify`
 
-use super::{ClusterArgs, Exit, Failure, OutputArgs, shown::Shown};
+use super::{ClusterArgs, Exit, Failure, LockArgs, OutputArgs, fix, shown::Shown};
 use crate::{
     ops,
     report::{self, health},
@@ -8,7 +8,7 @@ use crate::{
     verify::{Report, Selection, Severity, compare, exit_code, find, registry},
 };
 use clap::ValueEnum;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Test the cluster and report its health; exit code 5 when it is not healthy
 ///
@@ -30,6 +30,9 @@ pub struct Args {
     /// Write the report here instead of printing it
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Besides, write the report for node_exporter's textfile collector here
+    #[arg(long, value_name = "FILE")]
+    textfile: Option<PathBuf>,
     /// Only these checks: ids, groups, or prefixes that end in `*`
     #[arg(long, value_delimiter = ',', value_name = "CHECKS")]
     only: Vec<String>,
@@ -45,6 +48,15 @@ pub struct Args {
     /// List the checks
     #[arg(long)]
     list: bool,
+    /// Mend what is red and safe to mend (a sysctl, a module, a held package, a leftover token) by the tasks that bootstrap runs; shows
+    /// first what they would change, and looks again afterwards
+    #[arg(long, conflicts_with_all = ["read_only", "list"])]
+    fix: bool,
+    /// With `--fix`: do not ask
+    #[arg(short, long, requires = "fix")]
+    yes: bool,
+    #[command(flatten)]
+    lock: LockArgs,
     /// Show what changed since an earlier report (`--format json`)
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
@@ -94,13 +106,24 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     if !wrong.is_empty() {
         return Err(Problems(wrong).into());
     }
+    if args.fix {
+        fix::may_run(args.yes)?;
+    }
     let old = args.compare.as_ref().map(|path| read(path)).transpose()?;
     let cluster = ops::Cluster::open(&args.cluster.directory()?).await?;
     let options = ops::verify::Options { selection, read_only: args.read_only };
-    let shown = Shown::start(OutputArgs::quiet().display(None, false));
-    let result = ops::verify::run(&cluster, &options, &shown.events).await;
-    shown.finish().await;
-    let found = result?;
+    let mut found = look(&cluster, &options).await?;
+    let mut finished = true;
+    if args.fix {
+        // What was red and what will be done about it are for people, whatever form the report has.
+        report::err(&health::text(&found, 0, super::global::colour()));
+        if let Some(mended) = fix::run(&cluster, &found, args.lock, args.yes).await? {
+            finished = mended;
+            let after = look(&cluster, &options).await?;
+            report::err(&health::differences(&compare(&found, &after)));
+            found = after;
+        }
+    }
     let text = match args.format {
         Form::Text => health::text(&found, args.verbose, args.output.is_none() && super::global::colour()),
         Form::Json => health::json(&found),
@@ -109,13 +132,34 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
         Form::Html => health::html(&found),
     };
     match &args.output {
-        Some(path) => std::fs::write(path, text)?,
+        Some(path) => write(path, &text)?,
         None => report::out(&text),
+    }
+    if let Some(path) = &args.textfile {
+        write(path, &health::prometheus(&found))?;
     }
     if let Some(old) = old {
         report::out(&health::differences(&compare(&old, &found)));
     }
-    Ok(exit(&found))
+    Ok(if finished { exit(&found) } else { Exit::HostsFailed })
+}
+
+/// Whoever reads the file meanwhile sees the old report or the new one, never half of it.
+fn write(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::{io::Write as _, os::unix::fs::PermissionsExt as _};
+    let path = std::path::absolute(path)?;
+    let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new("/")))?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+    file.persist(&path).map_err(|e| e.error)?;
+    Ok(())
+}
+
+async fn look(cluster: &ops::Cluster, options: &ops::verify::Options) -> Result<Report, Failure> {
+    let shown = Shown::start(OutputArgs::quiet().display(None, false));
+    let result = ops::verify::run(cluster, options, &shown.events).await;
+    shown.finish().await;
+    Ok(result?)
 }
 
 /// The report after a bootstrap; among JSON events it is the last line.

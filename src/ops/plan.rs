@@ -5,6 +5,7 @@ use crate::{
     engine::RunOptions,
     event::{Event, Events, Kind, Status},
     infra::{Action, Change, Machine, MachineState, Provision},
+    playbook::PlaybookSource,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -93,11 +94,21 @@ pub async fn on_hosts(
 ) -> Result<Plan, OpsError> {
     let options = RunOptions { check: true, diff: true, limit: limit.map(str::to_owned), ..RunOptions::default() };
     let hosts = playbooks::cluster_hosts(cluster, provision).await?;
+    in_check_mode(&[playbooks::shipped_source("playbooks/site.yml")], hosts, &options, events, cancel).await
+}
+
+/// What playbooks would change; `options` say check mode.
+pub(super) async fn in_check_mode(
+    sources: &[PlaybookSource],
+    hosts: playbooks::Hosts,
+    options: &RunOptions,
+    events: &Events,
+    cancel: CancellationToken,
+) -> Result<Plan, OpsError> {
     let (tap, mut seen) = Events::channel();
     let load = playbooks::load_options();
-    let site = [playbooks::shipped_source("playbooks/site.yml")];
     let work = async {
-        let summary = Box::pin(playbooks::run(&site, &load, hosts, &options, &tap, cancel)).await;
+        let summary = Box::pin(playbooks::run(sources, &load, hosts, options, &tap, cancel)).await;
         tap.close();
         summary
     };

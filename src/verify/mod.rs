@@ -9,6 +9,7 @@ mod access;
 mod causes;
 mod checks;
 mod cluster;
+mod collect;
 mod compare;
 mod consequences;
 mod explain;
@@ -26,6 +27,7 @@ mod types;
 
 pub use access::{Access, over};
 pub use causes::{SIGNATURES, Signature, diagnose, diagnose_all};
+pub use collect::collect;
 pub use compare::{Difference, compare};
 pub use explain::{Cause, in_message, on_host, ranked};
 pub use registry::{Check, Group, Selection, find, registry};

@@ -1,4 +1,4 @@
-//! The report as plain data. Its JSON form is the versioned schema of docs/verify-report.md.
+//! The report as plain data. Its JSON form is the versioned schema of docs/verify-report.schema.json.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -110,3 +110,55 @@ pub fn gone(lab: &Lab, name: &str) {
         kubectl(lab, &["get", kinds, "-A", "-l", "kubewright-verify=probe", "-o", "name"]).is_empty()
     });
 }
+
+/// `verify --fix`: a sysctl, a swap entry, a hold and a token are mended, nothing else is touched; without a yes nothing is.
+pub fn fixed(lab: &Lab) {
+    lab.inside("worker-1", "sysctl -w net.ipv4.ip_forward=0; apt-mark unhold kubelet");
+    lab.inside("worker-2", "echo '/swapfile none swap sw 0 0' >> /etc/fstab");
+    lab.inside("control-plane-1", "kubeadm token create --ttl 48h --description by-hand");
+    assert_eq!(lab.run(&["verify", "--fix"]).code(), 2, "nobody is there to ask");
+    assert_eq!(lab.inside("worker-1", "cat /proc/sys/net/ipv4/ip_forward").trim(), "0");
+    let run = lab.run(&["verify", "--fix", "--yes", "--format", "json"]).expect(0);
+    let (said, report) = (run.stderr(), serde_json::from_str::<Value>(&run.stdout()).expect("a report"));
+    for words in
+        ["--fix would do this:", "tasks tagged sysctl on worker-1", "tasks tagged packages on worker-1", "tasks tagged swap on worker-2"]
+    {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(said.contains("FAILED → ok") && said.contains("revoke join token"), "{said}");
+    assert_eq!(failed(&report), Vec::<String>::new());
+    assert_eq!(lab.inside("worker-1", "cat /proc/sys/net/ipv4/ip_forward; apt-mark showhold | grep -c kubelet").trim(), "1\n1");
+    assert_eq!(lab.inside("worker-2", "grep -c '^[^#].*swap' /etc/fstab || true").trim(), "0");
+    assert_eq!(lab.inside("control-plane-1", "kubeadm token list | grep -c by-hand || true").trim(), "0");
+}
+
+/// A bundle has logs, objects, the report and an index, and none of the cluster's secrets.
+pub fn bundle(lab: &Lab) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = dir.path().join("bundle.tar.gz");
+    // Secrets that a careless program logged.
+    let token = lab.inside("control-plane-1", "kubeadm token create --ttl 5m").trim().to_owned();
+    lab.inside("worker-1", &format!("logger -t kubelet -p daemon.warning 'joined with {token}'"));
+    lab.run(&["support-bundle", "-o", &file.display().to_string()]).expect(0);
+    let id = token.split('.').next().unwrap_or_default();
+    lab.inside("control-plane-1", &format!("kubeadm token delete {id}"));
+    let unpacked = std::process::Command::new("tar").arg("xzf").arg(&file).arg("-C").arg(dir.path()).status().expect("tar");
+    assert!(unpacked.success());
+    let read = |command: &str| {
+        let done = std::process::Command::new("sh").args(["-c", command]).current_dir(dir.path()).output().expect("sh");
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    };
+    let index = read("cat kubewright-*/index.md");
+    for name in [
+        "hosts/worker-1/logs/kubelet.log",
+        "cluster/events.json",
+        "report.html",
+        "hosts/control-plane-1/files/etc/kubernetes/manifests/etcd.yaml",
+        "inventory/cluster.yaml",
+    ] {
+        assert!(index.contains(name) && !read(&format!("cat kubewright-*/{name}")).is_empty(), "{name}: {index}");
+    }
+    assert_eq!(read(&format!("grep -rlF '{token}' kubewright-*")), "", "the token is nowhere");
+    assert!(read("cat kubewright-*/hosts/worker-1/logs/warnings.log").contains("joined with [redacted]"));
+    assert_eq!(read("grep -rlE 'PRIVATE KEY-----|client-key-data: *[A-Za-z0-9+/]{20}' kubewright-*"), "", "no private key");
+}

@@ -15,7 +15,7 @@ pub use text::{differences, explain, list, text};
 
 use crate::verify::Report;
 
-/// The report as JSON, schema of docs/verify-report.md.
+/// The report as JSON, schema of docs/verify-report.schema.json.
 pub fn json(report: &Report) -> String {
     serde_json::to_string_pretty(report).unwrap_or_default() + "\n"
 }

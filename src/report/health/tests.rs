@@ -121,3 +121,16 @@ fn a_comparison_names_what_changed() {
     assert!(differences(&all).starts_with("FAILED → ok  network-pod-udp  worker-1 → worker-2"));
     assert_eq!(differences(&compare(&old, &old)), "nothing changed\n");
 }
+
+#[test]
+fn a_page_of_a_hundred_machines_can_still_be_opened() {
+    let mut report = sample("");
+    let name = |i: usize| format!("worker-{i}");
+    report.hosts = (0..100).map(|i| Host { name: name(i), pool: "worker".into(), unreachable: None }).collect();
+    let checks = |i: usize| (0..60).map(move |c| result(&format!("machine-{c}"), Status::Passed, &name(i), "as it should be"));
+    report.checks = (0..100).flat_map(checks).collect();
+    let pair = |i: usize, stride: usize| Pair { from: name(i), to: name((i + stride) % 100), rtt_ms: Some(0.4), ..Pair::default() };
+    report.pairs = (0..100).flat_map(|i| [1, 2, 4, 8, 16, 32, 64].map(|stride| pair(i, stride))).collect();
+    let page = html(&report);
+    assert!(page.len() < 8_000_000 && page.contains("worker-99"), "{} bytes", page.len());
+}

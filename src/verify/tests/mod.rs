@@ -4,6 +4,7 @@
 mod edits;
 mod faults;
 mod healthy;
+mod scale;
 
 use super::{
     checks::Ctx,
