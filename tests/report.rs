@@ -34,6 +34,11 @@ fn browser() -> PathBuf {
 
 /// Opens a file; what the browser says on stdout.
 fn open(dir: &Path, file: &Path, args: &[&str]) -> String {
+    open_at(dir, file, "", args)
+}
+
+/// The same at a place of the page: `#pairs`.
+fn open_at(dir: &Path, file: &Path, place: &str, args: &[&str]) -> String {
     let mut command = Command::new(browser());
     command.args(["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run", "--disable-dev-shm-usage"]);
     // Whatever the page or the browser would like to load: nothing leaves this machine.
@@ -43,7 +48,7 @@ fn open(dir: &Path, file: &Path, args: &[&str]) -> String {
         "--disable-component-update",
         "--disable-sync",
     ]);
-    command.arg(format!("--user-data-dir={}", dir.join("profile").display())).args(args).arg(format!("file://{}", file.display()));
+    command.arg(format!("--user-data-dir={}", dir.join("profile").display())).args(args).arg(format!("file://{}{place}", file.display()));
     let done = command.output().expect("the browser starts");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     String::from_utf8(done.stdout).expect("a page is UTF-8")
@@ -130,22 +135,22 @@ fn pictures_of_a_healthy_and_of_a_sick_cluster_light_and_dark() {
     for (name, recorded) in [("healthy", HEALTHY), ("sick", SICK)] {
         let page = dir.path().join(format!("{name}.html"));
         fs::write(&page, html(&report(recorded))).expect("a page");
-        for (theme, scheme) in [("dark", 0), ("light", 1)] {
+        for (theme, scheme, place) in [("dark", 0, ""), ("light", 1, ""), ("pairs", 1, "#pairs")] {
             let file = format!("verify-{name}-{theme}.png");
             let picture = dir.path().join(&file);
-            let shot = format!("--screenshot={}", picture.display());
-            open(dir.path(), &page, &[&shot, "--window-size=1200,1000", &format!("--blink-settings=preferredColorScheme={scheme}")]);
+            let (shot, scheme) = (format!("--screenshot={}", picture.display()), format!("--blink-settings=preferredColorScheme={scheme}"));
+            open_at(dir.path(), &page, place, &[&shot, "--window-size=1000,800", &scheme]);
             let png = fs::read(&picture).expect("a picture");
-            assert_eq!(size(&png), (1200, 1000), "{file}");
+            assert_eq!(size(&png), (1000, 800), "{file}");
             // A blank page of that size is 5 kB.
-            assert!(png.len() > 30_000, "{file}: {} bytes", png.len());
+            assert!(png.len() > 20_000, "{file}: {} bytes", png.len());
             assert!(!all.contains(&png), "{file} looks like another one");
             all.push(png);
             if std::env::var_os("UPDATE_DOCS").is_some() {
                 fs::create_dir_all(&docs).expect("docs/images");
                 fs::copy(&picture, docs.join(&file)).expect("docs/images can be written");
             }
-            assert_eq!(size(&fs::read(docs.join(&file)).expect("UPDATE_DOCS=1 makes it")), (1200, 1000), "{file}");
+            assert_eq!(size(&fs::read(docs.join(&file)).expect("UPDATE_DOCS=1 makes it")), (1000, 800), "{file}");
         }
         let pdf = dir.path().join("page.pdf");
         open(dir.path(), &page, &[&format!("--print-to-pdf={}", pdf.display())]);

@@ -73,7 +73,8 @@ fn problems(page: &mut String, report: &Report) {
         if c.status == Status::Unknown {
             unknown.entry((&c.subject, &c.observed)).or_default().push(&c.id);
         } else {
-            card(page, c, true);
+            // What only follows from something else is folded: the cause stands above it.
+            card(page, c, !c.cause.as_deref().is_some_and(|cause| cause.starts_with("follows from ")));
         }
     }
     for ((subject, why), ids) in unknown {
@@ -162,7 +163,7 @@ fn heat_map(page: &mut String, report: &Report) {
     let names: IndexSet<&str> =
         report.hosts.iter().map(|h| h.name.as_str()).chain(report.pairs.iter().flat_map(|p| [p.from.as_str(), p.to.as_str()])).collect();
     let pairs: HashMap<(&str, &str), &Pair> = report.pairs.iter().map(|p| ((p.from.as_str(), p.to.as_str()), p)).collect();
-    page.push_str("<section>\n<h2>Pod to pod, between machines</h2>\n<p>From the machine on the left to the one above: shortest round trip, or what is broken.</p>\n<div class=\"wide\"><table class=\"heat\">\n<thead><tr><th>from \\ to</th>");
+    page.push_str("<section id=\"pairs\">\n<h2>Pod to pod, between machines</h2>\n<p>From the machine on the left to the one above: shortest round trip, or what is broken.</p>\n<div class=\"wide\"><table class=\"heat\">\n<thead><tr><th>from \\ to</th>");
     for name in &names {
         let _ = write!(page, "<th scope=\"col\">{}</th>", escape(name));
     }
