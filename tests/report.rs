@@ -34,11 +34,6 @@ fn browser() -> PathBuf {
 
 /// Opens a file; what the browser says on stdout.
 fn open(dir: &Path, file: &Path, args: &[&str]) -> String {
-    open_at(dir, file, "", args)
-}
-
-/// The same at a place of the page: `#pairs`.
-fn open_at(dir: &Path, file: &Path, place: &str, args: &[&str]) -> String {
     let mut command = Command::new(browser());
     command.args(["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run", "--disable-dev-shm-usage"]);
     // Whatever the page or the browser would like to load: nothing leaves this machine.
@@ -48,7 +43,7 @@ fn open_at(dir: &Path, file: &Path, place: &str, args: &[&str]) -> String {
         "--disable-component-update",
         "--disable-sync",
     ]);
-    command.arg(format!("--user-data-dir={}", dir.join("profile").display())).args(args).arg(format!("file://{}{place}", file.display()));
+    command.arg(format!("--user-data-dir={}", dir.join("profile").display())).args(args).arg(format!("file://{}", file.display()));
     let done = command.output().expect("the browser starts");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     String::from_utf8(done.stdout).expect("a page is UTF-8")
@@ -134,12 +129,16 @@ fn pictures_of_a_healthy_and_of_a_sick_cluster_light_and_dark() {
     let mut all: Vec<Vec<u8>> = Vec::new();
     for (name, recorded) in [("healthy", HEALTHY), ("sick", SICK)] {
         let page = dir.path().join(format!("{name}.html"));
-        fs::write(&page, html(&report(recorded))).expect("a page");
-        for (theme, scheme, place) in [("dark", 0, ""), ("light", 1, ""), ("pairs", 1, "#pairs")] {
+        let text = html(&report(recorded));
+        fs::write(&page, &text).expect("a page");
+        // A picture shows the top of a page: this one is of the heat map alone.
+        let pairs = dir.path().join(format!("{name}-pairs.html"));
+        fs::write(&pairs, text.replace("</style>", "header, section:not(#pairs) { display: none }</style>")).expect("a page");
+        for (theme, scheme, page) in [("dark", 0, &page), ("light", 1, &page), ("pairs", 1, &pairs)] {
             let file = format!("verify-{name}-{theme}.png");
             let picture = dir.path().join(&file);
             let (shot, scheme) = (format!("--screenshot={}", picture.display()), format!("--blink-settings=preferredColorScheme={scheme}"));
-            open_at(dir.path(), &page, place, &[&shot, "--window-size=1000,800", &scheme]);
+            open(dir.path(), page, &[&shot, "--window-size=1000,800", &scheme]);
             let png = fs::read(&picture).expect("a picture");
             assert_eq!(size(&png), (1000, 800), "{file}");
             // A blank page of that size is 5 kB.

@@ -39,8 +39,10 @@ mod tests {
 
     #[test]
     fn secrets_are_not_even_read() {
+        // Comments may name what is left out.
+        let code: Vec<&str> = PROGRAM.lines().filter(|l| !l.starts_with('#')).collect();
         for secret in ["admin.conf", "kubelet.conf", ".key", "certs.d", "environ", "shadow", "-o json"] {
-            assert!(!PROGRAM.contains(secret), "{secret}");
+            assert!(!code.iter().any(|l| l.contains(secret)), "{secret}");
         }
     }
 }

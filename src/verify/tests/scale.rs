@@ -68,7 +68,7 @@ async fn a_silent_machine_among_a_hundred_costs_its_deadline_and_no_more() {
         settings: Settings { deadline, ..settings },
     };
     let begun = Instant::now();
-    let report = verify(input, &Events::none()).await;
+    let report = Box::pin(verify(input, &Events::none())).await;
     let took = begun.elapsed();
     let of = |host: &str, id: &str| report.checks.iter().find(|c| c.id == id && c.subject == host).map(|c| c.status);
     assert_eq!(of("worker-7", "machine-swap"), Some(super::Status::Unknown));
@@ -78,8 +78,8 @@ async fn a_silent_machine_among_a_hundred_costs_its_deadline_and_no_more() {
     assert!(took < deadline * 10, "{took:?}");
 }
 
-#[test]
-fn a_pod_among_a_hundred_is_asked_some_hundred_questions() {
+#[tokio::test]
+async fn a_pod_among_a_hundred_is_asked_some_hundred_questions() {
     let pods: BTreeMap<String, String> = (0..MACHINES).map(|i| (name(i), format!("10.244.{i}.9"))).collect();
     let client = kube::Client::new(tower::service_fn(|_| async { Err::<http::Response<String>, _>("not used") }), "x");
     let site = Site {
