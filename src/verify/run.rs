@@ -120,17 +120,18 @@ pub async fn verify(input: Input<'_>, events: &Events) -> Report {
         hosts.iter().map(|h| Host { name: h.name.clone(), pool: h.pool.clone(), unreachable: h.access.as_ref().err().cloned() }).collect();
     let wants_probes = !settings.read_only && registry().any(|c| c.probes && settings.selection.has(c));
     let (views, cluster, probed, drift, cloud, health, outside) = futures::join!(
-        step(events, "verify/hosts", "look at the hosts", look_at_hosts(&hosts, mirror.as_deref(), &settings)),
+        // Boxed: side by side in one future they would not fit on a thread's stack of 2 MiB.
+        step(events, "verify/hosts", "look at the hosts", Box::pin(look_at_hosts(&hosts, mirror.as_deref(), &settings))),
         step(events, "verify/api", "ask the API", async {
             match &client {
-                Ok(client) => cluster::look(client, settings.deadline).await,
+                Ok(client) => Box::pin(cluster::look(client, settings.deadline)).await,
                 Err(why) => Cluster::unreachable(why),
             }
         }),
         step(events, "verify/network", "test the data path", async {
             match &client {
                 _ if !wants_probes => None,
-                Ok(client) => Some(probe_from(client, &hosts, &settings).await),
+                Ok(client) => Some(Box::pin(probe_from(client, &hosts, &settings)).await),
                 Err(why) => Some(Err(why.clone())),
             }
         }),
@@ -145,7 +146,7 @@ pub async fn verify(input: Input<'_>, events: &Events) -> Report {
         let until = Instant::now() + SETTLE;
         while starting(&cluster) && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(500)).await;
-            cluster = cluster::look(client, settings.deadline).await;
+            cluster = Box::pin(cluster::look(client, settings.deadline)).await;
         }
     }
     let ctx = Ctx { spec, now: Timestamp::now(), hosts: views, cluster, probed, drift, cloud, health, outside };
