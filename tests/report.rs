@@ -178,7 +178,8 @@ fn fits(schema: &Value, root: &Value, value: &Value, at: &str) -> Result<(), Str
         Value::Array(all) => all.iter().filter_map(Value::as_str).collect(),
         one => one.as_str().into_iter().collect(),
     };
-    if !allowed.contains(&kind) && !(kind == "integer" && allowed.contains(&"number")) {
+    let counts_as = if kind == "integer" { "number" } else { kind };
+    if !allowed.contains(&kind) && !allowed.contains(&counts_as) {
         return Err(format!("{at} is {kind}, not {allowed:?}"));
     }
     if schema["enum"].as_array().is_some_and(|all| !all.contains(value)) || schema.get("const").is_some_and(|c| c != value) {
@@ -217,7 +218,7 @@ fn reports_are_what_their_schema_says() {
 
 /// Prometheus' text format (<https://prometheus.io/docs/instrumenting/exposition_formats/>), as far as we write it: name, labels, number.
 fn samples(text: &str) -> Vec<(String, Vec<(String, String)>)> {
-    let line = Regex::new(r#"^([a-z_]+)\{(.*)\} (-?[0-9.e+-]+)$"#).expect("a pattern");
+    let line = Regex::new(r"^([a-z_]+)\{(.*)\} (-?[0-9.e+-]+)$").expect("a pattern");
     let label = Regex::new(r#"^([a-z_]+)="((?:[^"\\]|\\["\\n])*)"(?:,|$)"#).expect("a pattern");
     let all = text.split('\n').filter(|l| !l.is_empty() && !l.starts_with("# HELP ") && !l.starts_with("# TYPE "));
     all.map(|sample| {
