@@ -12,6 +12,7 @@ use crate::{
     modules::{Control, TaskResult},
     playbook::{Builtin, Condition, Loader, Task},
     template::Kind,
+    vault::is_encrypted,
 };
 use minijinja::Value;
 use std::{path::Path, sync::Arc};
@@ -180,7 +181,9 @@ fn include_vars(world: &World, task: &Arc<Task>, scope: &TaskScope) -> Result<It
         let all = Value::from_pairs(vars.iter().map(|(k, r)| (Value::from(k.as_str()), r.value.clone())));
         vars = RawVars::from([(name, crate::inventory::Raw { value: all, span: None })]);
     }
-    let mut result = TaskResult::default();
+    // As in Ansible: what an encrypted file holds is not shown (plugins/action/include_vars.py, `show_content`).
+    let secret = paths.iter().any(|path| world.load.files.read(path).is_ok_and(|text| is_encrypted(&text)));
+    let mut result = TaskResult { secret, ..TaskResult::default() };
     let shown = vars.iter().map(|(k, r)| (Value::from(k.as_str()), r.value.clone()));
     result.fields.insert("ansible_facts".to_owned(), Value::from_pairs(shown));
     result.fields.insert("ansible_included_var_files".to_owned(), paths.iter().map(|p| Value::from(super::magic::absolute(p))).collect());

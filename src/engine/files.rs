@@ -1,7 +1,7 @@
 //! Where a task's files are looked for (ansible-core: parsing/dataloader.py `path_dwim_relative_stack`).
 
 use super::world::World;
-use crate::{modules::LocalFile, playbook::Task};
+use crate::{modules::LocalFile, playbook::Task, vault::is_encrypted};
 use std::path::{Path, PathBuf};
 
 /// Directories of a task, the nearest first: its role, the roles above it, its file's, the playbook's.
@@ -61,13 +61,14 @@ pub(super) fn read(world: &World, task: &Task, kind: &str, name: &str, sealed: b
     for relative in files.tree(&path) {
         tree.push((relative.display().to_string(), one(world, &path.join(&relative), sealed)?));
     }
-    Ok(LocalFile { mode: files.mode(&path), path, content: bytes::Bytes::new(), tree })
+    Ok(LocalFile { mode: files.mode(&path), path, content: bytes::Bytes::new(), tree, secret: false })
 }
 
 fn one(world: &World, path: &Path, sealed: bool) -> Result<LocalFile, String> {
     let mut content = world.load.files.read(path)?;
-    if !sealed && content.starts_with(b"$ANSIBLE_VAULT;") {
+    let secret = !sealed && is_encrypted(&content);
+    if secret {
         content = (world.load.vault)(&String::from_utf8_lossy(&content))?.into();
     }
-    Ok(LocalFile { path: path.to_owned(), content, mode: world.load.files.mode(path), tree: Vec::new() })
+    Ok(LocalFile { path: path.to_owned(), content, mode: world.load.files.mode(path), tree: Vec::new(), secret })
 }

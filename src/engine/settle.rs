@@ -237,6 +237,7 @@ impl Runner {
         self.started(&planned, &mut results);
         let elapsed = results.begun.map(|b| b.elapsed()).unwrap_or_default();
         let results: Vec<TaskResult> = results.items.into_iter().map(Option::unwrap_or_default).collect();
+        planned.no_log |= results.iter().any(|r| r.secret);
         let whole = whole(&planned, &results);
         let task = Arc::clone(&planned.task);
         for result in &results {

@@ -6,7 +6,8 @@ use crate::{
     inventory::Inventory,
     playbook::{self, LoadOptions, PlaybookSource},
     template::Templar,
-    text::Problems,
+    text::{Problems, Secret},
+    vault::Vault,
 };
 use std::{path::Path, sync::Arc};
 use tokio_util::sync::CancellationToken;
@@ -69,6 +70,13 @@ pub(super) struct Case {
     pub(super) hosts: String,
 }
 
+/// What opens vault files of a case.
+fn passwords() -> Vault {
+    let mut vault = Vault::new();
+    vault.add("default", Secret::new("open sesame".to_owned()));
+    vault
+}
+
 /// A case with one host `h`.
 pub(super) fn case() -> Case {
     Case { dir: tempfile::tempdir().unwrap(), options: RunOptions { gather_facts: false, ..RunOptions::default() }, hosts: "h".to_owned() }
@@ -95,7 +103,8 @@ impl Case {
     fn load(&self, yaml: &str) -> (LoadOptions, Result<playbook::Playbook, Problems>) {
         let site = self.dir.path().join("site.yml");
         std::fs::write(&site, yaml.replace("{DIR}", &self.dir.path().display().to_string())).unwrap();
-        let load = LoadOptions::new(Arc::new(Templar::new()));
+        let open = |text: &str| passwords().decrypt_text(text).map(|s| s.expose().clone()).map_err(|e| e.to_string());
+        let load = LoadOptions { vault: Arc::new(open), ..LoadOptions::new(Arc::new(Templar::new())) };
         let playbook = playbook::load(&[PlaybookSource::Path(site)], &load);
         (load, playbook)
     }
@@ -557,4 +566,25 @@ fn what_no_log_hides_is_nowhere() {
     let done = case().tasks("- shell: echo s3cret; echo s3cret >&2; exit 1\n  no_log: true\n  loop: [s3cret]\n");
     assert!(!format!("{:?} {:?}", done.events, done.summary).contains("s3cret"));
     assert_eq!(done.counts("h"), "failed=1");
+}
+
+#[test]
+fn what_was_encrypted_is_used_and_shown_nowhere() {
+    let sealed = |text: &str| passwords().encrypt(text.as_bytes(), None).unwrap();
+    let done = case()
+        .with("more.yml", &sealed("password: s3cret\n"))
+        .with("secret.txt", &sealed("s3cret file\n"))
+        .with("secret.j2", &sealed("{{ password }} in a template\n"))
+        .options(|o| o.diff = true)
+        .tasks(
+            "- include_vars: more.yml
+  register: included
+- include_vars: {dir: '{DIR}', files_matching: more}
+- copy: {src: secret.txt, dest: '{DIR}/out'}
+- template: {src: secret.j2, dest: '{DIR}/rendered'}
+- debug: {msg: '{{ password | length }} {{ included.ansible_facts.password | length }}'}",
+        );
+    assert_eq!(done.said().last().map(String::as_str), Some("6 6"), "{:?}", done.tasks("h"));
+    assert_eq!((done.file("out").as_str(), done.file("rendered").as_str()), ("s3cret file\n", "s3cret in a template\n"));
+    assert!(!format!("{:?}", done.events).contains("s3cret"), "{:?}", done.events);
 }

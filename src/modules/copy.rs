@@ -73,6 +73,7 @@ pub static TEMPLATE: ModuleDef = ModuleDef {
         let o = Opts::read(&TEMPLATE, args)?;
         let file = (env.read)("templates", &o.text_or("src", "")).map_err(ArgError)?;
         let text = (env.render)(&file, args).map_err(ArgError)?;
+        let env = &env.about(&file);
         let name = file_name(&file);
         let mode = mode_of(&o, file.mode);
         put(&o, env, &name, &file.path.display().to_string(), Bytes::from(text), &mode)
@@ -92,6 +93,7 @@ fn mode_of(o: &Opts, local: u32) -> String {
 
 fn single(o: &Opts, env: &Env<'_>, file: LocalFile) -> Result<Work, ArgError> {
     let mode = mode_of(o, file.mode);
+    let env = &env.about(&file);
     put(o, env, &file_name(&file), &file.path.display().to_string(), file.content, &mode)
 }
 

@@ -41,6 +41,7 @@ fn local_file(name: &str) -> Result<LocalFile, String> {
         content: Bytes::from_static(text.as_bytes()),
         mode,
         tree: Vec::new(),
+        secret: false,
     };
     match name {
         "motd" => Ok(file("/here/files/motd", "hello\n", 0o640)),

@@ -59,6 +59,7 @@ pub struct OptionSpec {
 }
 
 /// What a module may know besides its arguments. Nothing here does remote I/O.
+#[derive(Clone, Copy)]
 pub struct Env<'a> {
     /// `ansible_check_mode`.
     pub check_mode: bool,
@@ -77,6 +78,13 @@ pub struct Env<'a> {
     pub environment: &'a IndexMap<String, String>,
 }
 
+impl Env<'_> {
+    /// What holds while this file is put on a host: no diff shows what was encrypted.
+    pub fn about(self, file: &LocalFile) -> Self {
+        Self { diff: self.diff && !file.secret, ..self }
+    }
+}
+
 /// A file (or directory) of the operator's side.
 #[derive(Clone, Debug)]
 pub struct LocalFile {
@@ -88,6 +96,8 @@ pub struct LocalFile {
     pub mode: u32,
     /// Files below, when it is a directory: relative path and file.
     pub tree: Vec<(String, LocalFile)>,
+    /// It was encrypted by ansible-vault: its content is shown nowhere.
+    pub secret: bool,
 }
 
 /// A module's entry in the table.
@@ -311,6 +321,8 @@ pub struct TaskResult {
     pub facts: IndexMap<String, Value>,
     /// Warnings.
     pub warnings: Vec<String>,
+    /// It holds what was encrypted: it is kept, and shown nowhere.
+    pub secret: bool,
 }
 
 impl TaskResult {
