@@ -173,7 +173,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
             // All of them can be opened, or none is touched.
             let texts: Vec<String> = files.files.iter().map(|f| ops::rekey(&vault, &new, f, None)).collect::<Result<_, _>>()?;
             for (file, text) in files.files.iter().zip(texts) {
-                ops::replace(file, text.as_bytes())?;
+                ops::put(file, text.as_bytes())?;
             }
         }
         Action::EncryptString { passwords, sealing, name } => {
@@ -252,8 +252,8 @@ fn stdin() -> std::io::Result<Vec<u8>> {
 
 fn put(from: &Place, output: Option<&PathBuf>, content: &[u8]) -> Result<(), Failure> {
     match output {
-        Some(path) if path.as_os_str() != "-" => ops::replace(path, content)?,
-        None if from.input.is_none() => ops::replace(&from.path, content)?,
+        Some(path) if path.as_os_str() != "-" => ops::put(path, content)?,
+        None if from.input.is_none() => ops::put(&from.path, content)?,
         _ => report::out_bytes(content),
     }
     Ok(())

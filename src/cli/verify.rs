@@ -2,13 +2,16 @@
 
 use super::{ClusterArgs, Exit, Failure, LockArgs, OutputArgs, fix, shown::Shown};
 use crate::{
-    ops,
+    ops::{
+        self,
+        replace::{Readers, replace},
+    },
     report::{self, health},
     text::{Problem, Problems},
     verify::{Report, Selection, Severity, compare, exit_code, find, registry},
 };
 use clap::ValueEnum;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Test the cluster and report its health; exit code 5 when it is not healthy
 ///
@@ -132,27 +135,16 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
         Form::Html => health::html(&found),
     };
     match &args.output {
-        Some(path) => write(path, &text)?,
+        Some(path) => replace(path, text.as_bytes(), Readers::All)?,
         None => report::out(&text),
     }
     if let Some(path) = &args.textfile {
-        write(path, &health::prometheus(&found))?;
+        replace(path, health::prometheus(&found).as_bytes(), Readers::All)?;
     }
     if let Some(old) = old {
         report::out(&health::differences(&compare(&old, &found)));
     }
     Ok(if finished { exit(&found) } else { Exit::HostsFailed })
-}
-
-/// Whoever reads the file meanwhile sees the old report or the new one, never half of it.
-fn write(path: &Path, text: &str) -> std::io::Result<()> {
-    use std::{io::Write as _, os::unix::fs::PermissionsExt as _};
-    let path = std::path::absolute(path)?;
-    let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new("/")))?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
-    file.persist(&path).map_err(|e| e.error)?;
-    Ok(())
 }
 
 async fn look(cluster: &ops::Cluster, options: &ops::verify::Options) -> Result<Report, Failure> {

@@ -80,6 +80,7 @@ pub struct Env<'a> {
 
 impl Env<'_> {
     /// What holds while this file is put on a host: no diff shows what was encrypted.
+    #[must_use]
     pub fn about(self, file: &LocalFile) -> Self {
         Self { diff: self.diff && !file.secret, ..self }
     }

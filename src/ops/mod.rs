@@ -23,6 +23,7 @@ pub mod plan;
 pub mod playbooks;
 mod provider;
 pub mod proxy;
+pub mod replace;
 pub mod reset;
 mod services;
 pub mod ssh;

@@ -1,5 +1,6 @@
 //! The operator's local files: logs and caches. Nothing here is precious: delete all of it and every command still works.
 
+use super::replace::{Readers, replace};
 use std::{
     io,
     path::{Path, PathBuf},
@@ -49,15 +50,9 @@ impl State {
 
 /// Writes a file that only its owner can read: a temporary file beside it, then a rename.
 pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
-    use std::io::Write as _;
     let dir = path.parent().unwrap_or_else(|| Path::new("."));
     private_directory(dir)?;
-    // tempfile makes its files 0600.
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
-    file.write_all(content)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|e| e.error)?;
-    Ok(())
+    replace(path, content, Readers::Owner)
 }
 
 fn private_directory(dir: &Path) -> io::Result<()> {

@@ -1,15 +1,14 @@
 //! Files and texts of ansible-vault: encrypted, opened, given another password, each replaced in one step.
 
-use super::OpsError;
+use super::{
+    OpsError,
+    replace::{Readers, replace},
+};
 use crate::{
     text::{Problem, Secret},
     vault::{Vault, VaultError, id_of, is_encrypted},
 };
-use std::{
-    io::Write as _,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{io::Write as _, path::Path, process::Command};
 
 fn invalid(path: &Path, why: impl std::fmt::Display) -> OpsError {
     OpsError::Invalid(Problem::new(format!("{}: {why}", path.display())).into())
@@ -23,27 +22,12 @@ fn sealed(path: &Path) -> Result<String, OpsError> {
     String::from_utf8(read(path)?).map_err(|_| invalid(path, VaultError::NotEncrypted))
 }
 
-/// Puts `content` in the place of `path` in one step, with the mode and owner of what was there; else readable by its owner
-/// only. A link stays one.
+/// Puts `content` in the place of a file, for those who could read it before.
 ///
 /// # Errors
 /// The file system's.
-pub fn replace(path: &Path, content: &[u8]) -> Result<(), OpsError> {
-    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let directory = target.parent().filter(|d| !d.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_owned);
-    let write = || {
-        let mut file = tempfile::Builder::new().prefix(".kubewright-").tempfile_in(&directory)?;
-        file.write_all(content)?;
-        if let Ok(before) = std::fs::metadata(&target) {
-            file.as_file().set_permissions(std::fs::Permissions::from_mode(before.mode() & 0o7777))?;
-            // Only root may give files away; a file of somebody else stays readable to who replaced it.
-            let _ = std::os::unix::fs::fchown(file.as_file(), Some(before.uid()), Some(before.gid()));
-        }
-        file.as_file().sync_all()?;
-        file.persist(&target).map(drop).map_err(|e| e.error)
-    };
-    write().map_err(|e| invalid(path, e))
+pub fn put(path: &Path, content: &[u8]) -> Result<(), OpsError> {
+    replace(path, content, Readers::AsBefore).map_err(|e| invalid(path, e))
 }
 
 /// The encrypted text of a file that is in the open.
@@ -102,6 +86,6 @@ pub fn edit(vault: &Vault, path: &Path, editor: &str) -> Result<bool, OpsError> 
         return Ok(false);
     }
     let id = id.as_deref().filter(|id| vault.has(id));
-    replace(path, vault.encrypt(&after, id).map_err(|e| invalid(path, e))?.as_bytes())?;
+    put(path, vault.encrypt(&after, id).map_err(|e| invalid(path, e))?.as_bytes())?;
     Ok(true)
 }

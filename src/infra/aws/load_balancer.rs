@@ -58,11 +58,7 @@ pub fn diff(wanted: &Wanted, world: &World, plan: &mut Plan) {
     let Some(places) = &wanted.balancer else { return };
     let name = name(&wanted.cluster);
     if world.taken.contains(&"load balancer") {
-        plan.refused.push(format!(
-            "load balancer {name}: one of this name exists and has no tag {} = {}: it is not ours; delete or rename what made it",
-            tags::CLUSTER,
-            wanted.cluster
-        ));
+        plan.foreign("load balancer", &name, &wanted.cluster);
         return;
     }
     let there = world.load_balancer();

@@ -168,6 +168,14 @@ impl Plan {
         Standing::New
     }
 
+    /// Refuses to take what carries our name and not our tag.
+    pub fn foreign(&mut self, kind: &str, name: &str, cluster: &str) {
+        self.refused.push(format!(
+            "{kind} {name}: one of this name exists and has no tag {} = {cluster}: it is not ours; delete or rename what made it",
+            tags::CLUSTER
+        ));
+    }
+
     /// Notes that `own` stands for `key`, and mends its tags.
     pub fn keep(&mut self, kind: &str, key: &str, own: &Owned, want: &Tags) {
         self.ids.insert(key.to_owned(), own.id.clone());

@@ -59,11 +59,7 @@ pub fn diff(wanted: &Wanted, world: &World, plan: &mut Plan) {
     }
     let name = name(&wanted.cluster);
     if world.taken.contains(&"target group") {
-        plan.refused.push(format!(
-            "target group {name}: one of this name exists and has no tag {} = {}: it is not ours; delete or rename what made it",
-            tags::CLUSTER,
-            wanted.cluster
-        ));
+        plan.foreign("target group", &name, &wanted.cluster);
         return;
     }
     let there = world.target_group();

@@ -161,7 +161,7 @@ mod tests {
     fn no_secret_is_left_and_the_words_around_it_stay() {
         for text in WITH_SECRETS {
             let out = redacted(text);
-            assert!(!out.contains("SECRET") || out.contains("AGE-SECRET"), "{text:?} → {out:?}");
+            assert!(!out.contains("SECRET"), "{text:?} → {out:?}");
             assert!(out.contains(MARK), "{out:?}");
         }
         let forms = "abcdef.0123456789abcdef eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJr.sig-_x AKIAABCDEFGHIJKLMNOP hunter2-of-the-registry $6$salt$abcdefgh AGE-SECRET-KEY-1QQQ";
