@@ -59,12 +59,15 @@ pub struct Args {
     /// Old habits that ansible-core 2.19 refuses are errors
     #[arg(long)]
     strict: bool,
+    /// Run what is supported: a task that uses anything else fails where a host reaches it, and is nothing where `when` skips it
+    #[arg(long)]
+    allow_unsupported: bool,
 }
 
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let sources: Vec<PlaybookSource> = args.playbooks.iter().map(|p| PlaybookSource::Path(p.clone())).collect();
     let controller = args.connect.controller()?;
-    let load = LoadOptions { strict: args.strict, ..controller.load_options() };
+    let load = LoadOptions { strict: args.strict, allow_unsupported: args.allow_unsupported, ..controller.load_options() };
     if args.syntax_check || args.list_tasks || args.list_tags || args.list_hosts {
         let playbook = ops::playbooks::read(&sources, &load)?;
         let mut text = String::new();

@@ -53,6 +53,10 @@ pub(super) fn work(world: &World, task: &Arc<Task>, builtin: Builtin, scope: &Ta
         Builtin::Meta => {
             Ok(ItemWork::Control(Control::Meta(task.args.free_form.as_ref().map(|r| value::as_text(&r.value)).unwrap_or_default())))
         }
+        Builtin::Unsupported => {
+            let why = task.args.free_form.as_ref().map(|r| value::as_text(&r.value)).unwrap_or_default();
+            done(TaskResult::failure(format!("this task uses what is not supported: {why}")))
+        }
         Builtin::IncludeTasks | Builtin::IncludeRole | Builtin::ImportTasks | Builtin::ImportRole => {
             Err(Obstacle::failed("an include was taken for a module, which is a bug in kubewright"))
         }

@@ -34,6 +34,8 @@ mod solo;
 mod tests;
 #[cfg(test)]
 mod tests_lost;
+#[cfg(test)]
+mod tests_unsupported;
 mod types;
 mod value;
 mod world;

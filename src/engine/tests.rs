@@ -68,6 +68,7 @@ pub(super) struct Case {
     pub(super) dir: tempfile::TempDir,
     pub(super) options: RunOptions,
     pub(super) hosts: String,
+    pub(super) allow_unsupported: bool,
 }
 
 /// What opens vault files of a case.
@@ -79,7 +80,8 @@ fn passwords() -> Vault {
 
 /// A case with one host `h`.
 pub(super) fn case() -> Case {
-    Case { dir: tempfile::tempdir().unwrap(), options: RunOptions { gather_facts: false, ..RunOptions::default() }, hosts: "h".to_owned() }
+    let options = RunOptions { gather_facts: false, ..RunOptions::default() };
+    Case { dir: tempfile::tempdir().unwrap(), options, hosts: "h".to_owned(), allow_unsupported: false }
 }
 
 impl Case {
@@ -104,7 +106,8 @@ impl Case {
         let site = self.dir.path().join("site.yml");
         std::fs::write(&site, yaml.replace("{DIR}", &self.dir.path().display().to_string())).unwrap();
         let open = |text: &str| passwords().decrypt_text(text).map(|s| s.expose().clone()).map_err(|e| e.to_string());
-        let load = LoadOptions { vault: Arc::new(open), ..LoadOptions::new(Arc::new(Templar::new())) };
+        let allow_unsupported = self.allow_unsupported;
+        let load = LoadOptions { vault: Arc::new(open), allow_unsupported, ..LoadOptions::new(Arc::new(Templar::new())) };
         let playbook = playbook::load(&[PlaybookSource::Path(site)], &load);
         (load, playbook)
     }

@@ -56,6 +56,8 @@ pub enum Builtin {
     GroupBy,
     /// `setup`, `gather_facts`.
     Setup,
+    /// What is not supported and was allowed to be ([`LoadOptions::allow_unsupported`](super::LoadOptions)): fails where it is reached.
+    Unsupported,
 }
 
 /// Which options a built-in action takes.
@@ -104,6 +106,7 @@ impl Builtin {
             Self::AddHost => "add_host",
             Self::GroupBy => "group_by",
             Self::Setup => "setup",
+            Self::Unsupported => "unsupported",
         }
     }
 
@@ -136,7 +139,7 @@ impl Builtin {
                 "ignore_unknown_extensions",
                 "hash_behaviour",
             ],
-            Self::Meta => &[],
+            Self::Meta | Self::Unsupported => &[],
             Self::SetFact | Self::AddHost => return Takes::Any,
             Self::Debug => &["msg", "var", "verbosity"],
             Self::Assert => &["that", "msg", "fail_msg", "success_msg", "quiet"],

@@ -28,6 +28,8 @@ pub struct LoadOptions {
     pub roles_path: Vec<PathBuf>,
     /// Old habits are errors, as in ansible-core 2.19.
     pub strict: bool,
+    /// A task that uses what is not supported fails where it is reached, and not the whole playbook before it begins.
+    pub allow_unsupported: bool,
     /// Opens `!vault` values and encrypted files.
     pub vault: OpenVault,
     /// Numbers tasks; dynamic includes go on counting.
@@ -42,6 +44,7 @@ impl LoadOptions {
             templar,
             roles_path: Vec::new(),
             strict: false,
+            allow_unsupported: false,
             vault: Arc::new(|_| Err("this is encrypted, and no vault password was given".to_owned())),
             numbers: Arc::default(),
         }

@@ -26,10 +26,15 @@ pub fn load(sources: &[PlaybookSource], options: &LoadOptions) -> Result<Playboo
     let mut problems = loader.problems;
     if support.unsupported > 0 {
         let share = 100 * (support.tasks - support.unsupported) / support.tasks.max(1);
-        problems.push(Problem::new(format!(
-            "{} of {} tasks use something that is not supported ({share} % of the playbook is); nothing was run",
-            support.unsupported, support.tasks
-        )));
+        let Support { tasks, unsupported } = support;
+        let said = format!("{unsupported} of {tasks} tasks use something that is not supported ({share} % of the playbook is)");
+        if problems.has_errors() {
+            let problem = Problem::new(format!("{said}; nothing was run"));
+            let hint = "with --allow-unsupported such a task fails where it is reached, and nothing else is refused";
+            problems.push(if options.allow_unsupported { problem } else { problem.hint(hint) });
+        } else {
+            loader.warnings.push(Problem::new(format!("{said}; a host fails where it reaches one")).warning());
+        }
     }
     problems.into_result(Playbook { plays, warnings: loader.warnings.0 })
 }

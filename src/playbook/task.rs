@@ -79,11 +79,27 @@ struct Head<'n> {
 impl Loader<'_> {
     pub(super) fn task(&mut self, node: &Node, ctx: &Context, out: &mut Vec<Entry>) {
         self.seen.0 += 1;
-        let before = self.problems.0.len();
+        let (before, entries, counted) = (self.problems.0.len(), out.len(), self.seen.1);
         self.task_inner(node, ctx, out);
-        if self.problems.0.len() > before {
+        // The problems of a file that it includes are those of its tasks.
+        if self.problems.0.len() > before && self.seen.1 == counted {
             self.seen.1 += 1;
+            if let [Entry::Task(task)] = &mut out[entries..]
+                && self.options.allow_unsupported
+            {
+                self.put_off(before, task);
+            }
         }
+    }
+
+    /// Makes the problems of a task its failure: warnings now, an error if it is reached.
+    fn put_off(&mut self, from: usize, task: &mut Arc<Task>) {
+        let Some(task) = Arc::get_mut(task) else { return };
+        let problems: Vec<Problem> = self.problems.0.drain(from..).collect();
+        let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        task.action = Action::Builtin(Builtin::Unsupported);
+        task.args = RawArgs { free_form: Some(Raw { value: Value::from(said.join("; ")), span: None }), ..RawArgs::default() };
+        self.warnings.0.extend(problems.into_iter().map(Problem::warning));
     }
 
     fn task_inner(&mut self, node: &Node, ctx: &Context, out: &mut Vec<Entry>) {
@@ -107,15 +123,11 @@ impl Loader<'_> {
         let loop_ = self.loop_(&mut keys);
         let mut head = Head { name, span, own, args: args_node, action: None };
         self.action_key(keys, &mut head);
-        let Some((module, value)) = head.action.take() else { return };
-        let Some((action, old)) = actions::find(&module) else {
-            self.unknown_module(&module, &head.span, node);
-            return;
+        let (action, args) = match self.action(&mut head, node) {
+            Some(known) => known,
+            None if self.options.allow_unsupported => (Action::Builtin(Builtin::Unsupported), RawArgs::default()),
+            None => return,
         };
-        if old {
-            self.old_habit(Problem::at(&head.span, format!("`{module}` was removed from Ansible: it is read as include_tasks")));
-        }
-        let args = self.args(action, value, head.args, &head.own);
         match action {
             Action::Builtin(Builtin::ImportTasks) => return self.import_tasks(&head, &args, loop_.is_some(), ctx, out),
             Action::Builtin(Builtin::ImportRole) => return self.import_role(&head, &args, loop_.is_some(), ctx, out),
@@ -149,6 +161,19 @@ impl Loader<'_> {
             playbook_dir: ctx.playbook_dir.clone(),
             analysis: OnceLock::new(),
         })));
+    }
+
+    /// The action that a task names, with its arguments; a problem if there is no such action.
+    fn action(&mut self, head: &mut Head<'_>, node: &Node) -> Option<(Action, RawArgs)> {
+        let (module, value) = head.action.take()?;
+        let Some((action, old)) = actions::find(&module) else {
+            self.unknown_module(&module, &head.span, node);
+            return None;
+        };
+        if old {
+            self.old_habit(Problem::at(&head.span, format!("`{module}` was removed from Ansible: it is read as include_tasks")));
+        }
+        Some((action, self.args(action, value, head.args, &head.own)))
     }
 
     fn identifier(&mut self, node: &Node) -> Option<String> {

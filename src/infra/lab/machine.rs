@@ -261,7 +261,7 @@ fn meminfo(shape: InstanceShape) -> String {
 
 /// Writes the rules of a machine's group and loads them.
 pub(super) async fn load_rules(engine: &Engine, id: &str, listing: &str) -> Result<(), InfraError> {
-    engine.upload(id, Archive::new().file(RULES, 0o600, &nft::file(listing)).finish()).await?;
+    engine.write_file(id, &format!("/{RULES}"), "0600", &nft::file(listing)).await?;
     let said = engine.exec(id, &["nft", "-f", &format!("/{RULES}")]).await?;
     if said.rc == 0 { Ok(()) } else { Err(failed("loading security groups", &said.stderr.trim())) }
 }
@@ -275,16 +275,13 @@ pub(super) async fn loaded_rules(engine: &Engine, id: &str) -> Result<String, In
 
 /// The public host keys that were published after the machine was made, in a file that only Docker's API shows to others.
 pub(super) async fn published_keys(engine: &Engine, id: &str) -> Result<Option<Vec<String>>, InfraError> {
-    let file = engine.download(id, &format!("/{HOST_KEYS}")).await?;
+    let file = engine.read_file(id, &format!("/{HOST_KEYS}")).await?;
     Ok(file.map(|text| String::from_utf8_lossy(&text).lines().map(str::to_owned).collect()))
 }
 
 /// Publishes them, all or none.
 pub(super) async fn publish_keys(engine: &Engine, id: &str, keys: &[&str]) -> Result<(), InfraError> {
-    let new = format!("{HOST_KEYS}.new");
-    engine.upload(id, Archive::new().file(&new, 0o644, &(keys.join("\n") + "\n")).finish()).await?;
-    let said = engine.exec(id, &["mv", "-f", &format!("/{new}"), &format!("/{HOST_KEYS}")]).await?;
-    if said.rc == 0 { Ok(()) } else { Err(failed("publishing host keys", &said.stderr.trim())) }
+    engine.write_file(id, &format!("/{HOST_KEYS}"), "0644", &(keys.join("\n") + "\n")).await
 }
 
 /// A machine from its container's labels; `None` where they are not ours.

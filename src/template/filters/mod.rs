@@ -8,6 +8,7 @@ mod glob;
 mod list;
 mod net;
 mod path;
+mod query;
 mod regex;
 mod text;
 mod url;
@@ -32,6 +33,7 @@ pub(super) fn register(env: &mut Environment<'static>) -> BTreeSet<String> {
         path::register,
         data::register,
         net::register,
+        query::register,
         url::register,
     ];
     for subject in subjects {

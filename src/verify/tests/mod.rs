@@ -90,6 +90,8 @@ async fn what_was_not_seen_is_unknown_and_read_only_says_so() {
     let green: Vec<_> =
         report.checks.iter().filter(|c| c.group == "kubernetes" && c.status == Status::Passed).map(|c| c.id.as_str()).collect();
     assert!(green.iter().all(|id| id.contains("certificate") || id.contains("etcd")), "{green:?}");
+    let red: Vec<_> = report.checks.iter().filter(|c| c.status == Status::Failed).map(|c| c.id.as_str()).collect();
+    assert_eq!(red, ["kubernetes-api"], "what could not be asked is no failure of anything else");
     assert_ne!(exit_code(&report), 0);
 }
 
