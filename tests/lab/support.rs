@@ -60,11 +60,9 @@ impl Lab {
 
     /// Runs it to its end, in a directory.
     pub fn run_in(&self, directory: &Path, args: &[&str]) -> Run {
-        let begun = Instant::now();
-        let output = self.command(args).current_dir(directory).output().expect("the program starts");
-        let run = Run { args: args.join(" "), elapsed: begun.elapsed(), output };
-        eprintln!("--- kubewright {} → {} in {:.1} s", run.args, run.code(), run.elapsed.as_secs_f64());
-        run
+        let mut command = self.command(args);
+        command.current_dir(directory);
+        Run::of(command)
     }
 
     /// Starts it with JSON events and kills it (-9) at the first event for which `when` is true.
@@ -189,6 +187,18 @@ impl Drop for Lab {
 /// The program: the one that Cargo built, or another build of it (`KUBEWRIGHT_TEST_PROGRAM`).
 pub fn program() -> PathBuf {
     std::env::var_os("KUBEWRIGHT_TEST_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_kubewright").into(), PathBuf::from)
+}
+
+impl Run {
+    /// Runs a command to its end.
+    pub fn of(mut command: Command) -> Self {
+        let args: Vec<String> = command.get_args().map(|a| a.to_string_lossy().into_owned()).collect();
+        let begun = Instant::now();
+        let output = command.output().expect("the program starts");
+        let run = Self { args: args.join(" "), elapsed: begun.elapsed(), output };
+        eprintln!("--- kubewright {} → {} in {:.1} s", run.args, run.code(), run.elapsed.as_secs_f64());
+        run
+    }
 }
 
 /// What a command did.
