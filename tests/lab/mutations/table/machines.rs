@@ -109,8 +109,8 @@ pub const MACHINES: Batch = Batch {
             "runtime-log-rotation",
             W1,
             Real,
-            "truncate -s 101M $(ls -d /var/log/pods/kube-system_kube-proxy-*/kube-proxy)/kw.log",
-            "rm $(ls -d /var/log/pods/kube-system_kube-proxy-*/kube-proxy)/kw.log",
+            "truncate -s 101M \"$(ls -dt /var/log/pods/kube-system_kube-proxy-*/kube-proxy | head -n 1)/kw.log\"",
+            "rm /var/log/pods/kube-system_kube-proxy-*/kube-proxy/kw.log",
         ),
         fault(
             "runtime-kubelet-health",
