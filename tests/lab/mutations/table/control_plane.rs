@@ -74,7 +74,7 @@ pub const SLOW: Batch = Batch {
         CP,
         Real,
         "p99",
-        "systemd-run --quiet --collect --unit=kw-stutter sh -c 'while :; do pkill -STOP -x kube-apiserver; sleep 1.2; pkill -CONT -x kube-apiserver; sleep 0.03; done'",
+        "systemd-run --quiet --collect --unit=kw-stutter sh -c 'while :; do pkill -STOP -x kube-apiserver; sleep 1.5; pkill -CONT -x kube-apiserver; sleep 0.015; done'",
         "systemctl stop kw-stutter; pkill -CONT -x kube-apiserver",
     )],
 };
