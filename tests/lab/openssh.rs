@@ -118,12 +118,16 @@ pub fn as_openssh_does(lab: &Lab) {
         assert!(text.contains(node), "{node} in {text}");
     }
 
-    // Another key for one of them: that one is refused, and named; the others answer.
-    let (first, _) = hashed.split_once('\n').expect("lines");
-    let wrong = hashed.replacen(first.rsplit(' ').next().expect("a key"), authority.split(' ').nth(1).expect("a key"), 1);
-    fs::write(ssh.join("known_hosts"), format!("{wrong}\n@cert-authority 172.30.9.* {authority}\n")).expect("known_hosts");
+    // Another key for worker-1, and nobody who vouches for worker-2: both are refused, each with its reason; the others answer.
+    let own = host_key("worker-1");
+    let (own, other) = (own.split(' ').nth(1).expect("a key"), authority.split(' ').nth(1).expect("a key"));
+    assert!(hashed.contains(own), "{hashed}");
+    fs::write(ssh.join("known_hosts"), hashed.replace(own, other) + "\n").expect("known_hosts");
     let said = run().expect(4);
-    assert!(said.stderr().contains("host key mismatch") || said.stdout().contains("host key mismatch"), "{}", said.stderr());
+    let text = (said.stdout() + &said.stderr()).replace("\n  │ ", " ");
+    assert!(text.contains("control-plane-1") && text.contains("worker-3"), "{text}");
+    assert!(!text.contains("worker-1") && !text.contains("worker-2"), "{text}");
+    assert!(text.contains("host key mismatch"), "{text}");
 
     for node in ["control-plane-1", "worker-1", "worker-2"] {
         lab.inside(node, "sed -i '/openssh-test/d' /home/ubuntu/.ssh/authorized_keys");

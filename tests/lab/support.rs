@@ -189,6 +189,14 @@ pub fn program() -> PathBuf {
     std::env::var_os("KUBEWRIGHT_TEST_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_kubewright").into(), PathBuf::from)
 }
 
+/// What a command did.
+pub struct Run {
+    args: String,
+    /// How long it took.
+    pub elapsed: Duration,
+    output: Output,
+}
+
 impl Run {
     /// Runs a command to its end.
     pub fn of(mut command: Command) -> Self {
@@ -199,17 +207,7 @@ impl Run {
         eprintln!("--- kubewright {} → {} in {:.1} s", run.args, run.code(), run.elapsed.as_secs_f64());
         run
     }
-}
 
-/// What a command did.
-pub struct Run {
-    args: String,
-    /// How long it took.
-    pub elapsed: Duration,
-    output: Output,
-}
-
-impl Run {
     /// Its exit code.
     pub fn code(&self) -> i32 {
         self.output.status.code().unwrap_or(-1)

@@ -60,7 +60,7 @@ impl Engine {
         }
     }
 
-    /// Unpacks a tar archive at the root of a container that does not run yet; see [`read_file`](Self::read_file) for why.
+    /// Unpacks a tar archive at the container's root. Not for machines that run: see [`read_file`](Self::read_file).
     pub(super) async fn upload(&self, id: &str, tar: Vec<u8>) -> Result<(), InfraError> {
         let options = UploadToContainerOptions { path: "/".to_owned(), ..Default::default() };
         self.api
@@ -74,6 +74,7 @@ impl Engine {
     /// One that runs is asked by a command. For its archive API Docker (20.10 at least) mounts the container's `/etc/hosts` once
     /// more and takes it off again, and that shows inside: for a moment the file is empty there, and names of the cluster lead nowhere.
     pub(super) async fn read_file(&self, id: &str, path: &str) -> Result<Option<Vec<u8>>, InfraError> {
+        // What `sh` says below, and cat never.
         const ABSENT: i64 = 44;
         let what = || format!("reading {path} of container {id}");
         match self.try_exec(id, &["sh", "-c", "[ -e \"$1\" ] || exit 44; exec cat \"$1\"", "sh", path]).await {

@@ -11,7 +11,9 @@ pub(super) fn register(r: &mut Registry<'_>) {
 
 fn json_query(_: &mut minijinja::State<'_, '_>, a: &Args) -> Result<Value, Error> {
     let text = a.str(1).ok_or_else(|| fail("needs the argument 'query'"))?;
-    let query = jmespath::compile(&quoted(&text)).map_err(|why| fail(format!("'{text}' is not JMESPath: {}", one_line(&why))))?;
+    // Only what is no JMESPath as it stands is read as Python's `jmespath` reads it.
+    let query = jmespath::compile(&text).or_else(|why| jmespath::compile(&quoted(&text)).map_err(|_| why));
+    let query = query.map_err(|why| fail(format!("'{text}' is not JMESPath: {}", one_line(&why))))?;
     let found = query.search(a.value()).map_err(|why| fail(format!("the query '{text}' failed: {}", one_line(&why))))?;
     Ok(Value::from(Serde(&*found)))
 }

@@ -197,23 +197,25 @@ fn mtu(ctx: &Ctx<'_>) -> Findings {
 }
 
 fn kube_proxy(ctx: &Ctx<'_>) -> Findings {
-    let maps = ctx.cluster.config_maps.as_ref();
-    let config = maps.ok().and_then(|m| m.get("kube-proxy")?.get("config.conf").cloned()).unwrap_or_default();
-    let mode = config.lines().find_map(|l| l.strip_prefix("mode:")).map(|m| m.trim().trim_matches('"').to_owned()).unwrap_or_default();
+    // Which rules there should be is written in the cluster.
+    let mode = ctx.cluster.config_maps.as_ref().map(|maps| {
+        let config = maps.get("kube-proxy").and_then(|m| m.get("config.conf")).map_or("", String::as_str);
+        config.lines().find_map(|l| l.strip_prefix("mode:")).map(|m| m.trim().trim_matches('"')).unwrap_or_default()
+    });
     ctx.each_host(|host, seen| {
         let (Some(nft), Some(iptables)) = (seen.section("proxy-nft"), seen.section("proxy-iptables")) else {
             return unread(host, "kube-proxy's rules");
         };
-        // Which rules there should be is written in the cluster.
-        if let Err(why) = maps {
-            return Finding::unseen(&host.name, why);
-        }
+        let mode = match mode {
+            Ok(mode) => mode,
+            Err(why) => return Finding::unseen(&host.name, why),
+        };
         let nft_rules: u32 = nft.trim().lines().last().and_then(|l| l.trim().parse().ok()).unwrap_or(0);
         let iptables_rules: u32 = iptables.trim().parse().unwrap_or(0);
         let fine = if mode == "nftables" { nft_rules > 20 } else { iptables_rules > 0 };
         let observed = format!(
             "mode {}, {nft_rules} lines of nftables, {iptables_rules} iptables rules",
-            if mode.is_empty() { "iptables (default)" } else { &mode }
+            if mode.is_empty() { "iptables (default)" } else { mode }
         );
         Finding::of(fine, &host.name, observed).evidence("nft list tables", nft)
     })
