@@ -425,3 +425,21 @@ fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     writeln!(file, "{text}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::template::LOOKUPS;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn what_loading_lets_through_is_answered() {
+        let vault: crate::playbook::OpenVault = Arc::new(|_| Err("no password".to_owned()));
+        let lookups = EngineLookups { files: Arc::default(), vault, templar: OnceLock::new() };
+        let scope: BTreeMap<String, Value> = BTreeMap::new();
+        let refused = |name: &&str| lookups.lookup(name, &[], &[], &scope).is_err_and(|why| why.contains("is not supported"));
+        assert!(refused(&"nobody"), "this test can fail");
+        let wrong: Vec<&str> = LOOKUPS.into_iter().filter(refused).collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
+}

@@ -42,7 +42,7 @@ const GLOBALS: [&str; 16] = [
 ];
 
 /// Lookups whose result depends on their arguments only, not on other variables.
-const SELF_CONTAINED: [&str; 19] = [
+const SELF_CONTAINED: [&str; 17] = [
     "env",
     "file",
     "password",
@@ -52,7 +52,6 @@ const SELF_CONTAINED: [&str; 19] = [
     "dict",
     "items",
     "lines",
-    "url",
     "sequence",
     "nested",
     "together",
@@ -61,7 +60,6 @@ const SELF_CONTAINED: [&str; 19] = [
     "list",
     "flattened",
     "random_choice",
-    "config",
 ];
 
 pub(super) struct Finder {

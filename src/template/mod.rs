@@ -31,6 +31,8 @@ mod version;
 mod visit;
 mod yaml_out;
 
+#[cfg(test)]
+pub(crate) use check::LOOKUPS;
 pub use error::{Kind, TemplateError, TemplateIssue};
 pub use file::{TemplateFile, TemplateLoader, TemplateOptions};
 pub use free::FreeVars;
