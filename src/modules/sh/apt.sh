@@ -1,40 +1,53 @@
 # apt, dpkg_selections and the repositories. KW_ROOT is empty outside of tests.
 
-# Runs apt-get; waits for whoever holds a lock until kw_lock seconds are over. dpkg's own lock is waited for by apt
-# (DPkg::Lock::Timeout), the list's lock by us. apt's text goes to the step's output, the error says who holds it.
-kw_apt() {
+# Runs a program of apt or dpkg; waits for whoever holds a lock until kw_lock seconds are over, and says who. Its end is in kw_rc,
+# its errors in kw_err, its text goes to the step's output.
+kw_unlocked() {
 	kw_left=$kw_lock
 	while :; do
 		kw_rc=0
-		kw_err=$(DEBIAN_FRONTEND=noninteractive APT_LISTCHANGES_FRONTEND=none NEEDRESTART_MODE=l UCF_FORCE_CONFFOLD=1 \
-			apt-get -q -y -o "DPkg::Lock::Timeout=$kw_lock" "$@" 2>&1 >&3) || kw_rc=$?
+		kw_err=$(DEBIAN_FRONTEND=noninteractive APT_LISTCHANGES_FRONTEND=none NEEDRESTART_MODE=l UCF_FORCE_CONFFOLD=1 "$@" 2>&1 >&3) || kw_rc=$?
 		[ "$kw_rc" != 0 ] || return 0
 		case $kw_err in
-		*'Could not get lock'* | *'is another process using it'*)
-			if [ "$kw_left" -gt 0 ]; then
-				kw_left=$((kw_left - 1))
-				sleep 1
-				continue
-			fi
-			kw_fail "apt's lock was not free within $kw_lock s: $(printf '%s\n' "$kw_err" | grep -m1 'lock')"
-			;;
-		*'dpkg was interrupted'*)
-			if [ -z "${kw_repaired-}" ]; then
-				kw_repaired=1
-				kw_configure
-				continue
-			fi
-			;;
+		*'Could not get lock'* | *'is another process using it'* | *'was locked by another process'*) ;;
+		*) return 0 ;;
 		esac
-		printf '%s\n' "$kw_err" >&2
-		kw_why=$(printf '%s\n' "$kw_err" | grep -E '^(E:|W: GPG error|dpkg: error)' | head -n 5) || :
-		printf 'cause: %s\n' "apt-get $kw_verb failed: ${kw_why:-exit code $kw_rc}" >&2
-		exit "$kw_rc"
+		[ "$kw_left" -gt 0 ] || kw_fail "apt's lock was not free within $kw_lock s: $(printf '%s\n' "$kw_err" | grep -m1 'lock')"
+		kw_left=$((kw_left - 1))
+		sleep 1
 	done
 } 3>&1
 
-# Finishes what an interrupted dpkg left behind.
-kw_configure() { DEBIAN_FRONTEND=noninteractive dpkg --configure -a --force-confdef --force-confold; }
+# Runs apt-get. dpkg's own lock is waited for by apt too (DPkg::Lock::Timeout), the list's lock only by us.
+kw_apt() {
+	while :; do
+		kw_unlocked apt-get -q -y -o "DPkg::Lock::Timeout=$kw_lock" "$@"
+		[ "$kw_rc" != 0 ] || return 0
+		case ${kw_repaired-}$kw_err in
+		repaired*) break ;;
+		*'dpkg was interrupted'*)
+			kw_repaired=repaired
+			kw_configure
+			;;
+		*) break ;;
+		esac
+	done
+	kw_broken "apt-get $kw_verb"
+}
+
+# Finishes what an interrupted dpkg left behind. That it left something may also mean that it is still at work.
+kw_configure() {
+	kw_unlocked dpkg --configure -a --force-confdef --force-confold
+	[ "$kw_rc" = 0 ] || kw_broken 'dpkg --configure -a'
+}
+
+# What did not end well, and its own first words of why.
+kw_broken() {
+	printf '%s\n' "$kw_err" >&2
+	kw_why=$(printf '%s\n' "$kw_err" | grep -E '^(E:|W: GPG error|dpkg: error)' | head -n 5) || :
+	printf 'cause: %s\n' "$1 failed: ${kw_why:-exit code $kw_rc}" >&2
+	exit "$kw_rc"
+}
 
 # Package lists: old (older than kw_valid seconds), older than a source that was added since, or of an update that never ended?
 kw_lists_stale() {

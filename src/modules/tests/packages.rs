@@ -80,6 +80,31 @@ case "$*" in *install*) echo 'kubelet 1.36 installed' >>"$R/have" ;; esac"#,
         root.write("var/lib/dpkg/updates/0001", "x");
     };
     converges(def("apt"), r#"{"name":"kubelet"}"#, interrupted, |root| assert!(root.read("calls").starts_with("dpkg --configure -a")));
+    // A journal of dpkg's is there while another dpkg is at work, too.
+    let at_work = |root: &Root| {
+        interrupted(root);
+        root.stub(
+            "dpkg",
+            r#"echo try >>"$R/tries"; [ "$(wc -l <"$R/tries")" -ge 3 ] || { echo "dpkg: error: dpkg frontend lock was locked by another process with pid 703" >&2; exit 2; }
+echo "dpkg $*" >>"$R/calls""#,
+        );
+    };
+    converges(def("apt"), r#"{"name":"kubelet"}"#, at_work, |root| assert!(root.read("calls").starts_with("dpkg --configure -a")));
+    let for_long = |root: &Root| {
+        interrupted(root);
+        root.stub("dpkg", r#"echo "dpkg: error: dpkg frontend lock was locked by another process with pid 703" >&2; exit 2"#);
+    };
+    fails(
+        def("apt"),
+        r#"{"name":"kubelet","lock_timeout":2}"#,
+        for_long,
+        "not free within 2 s: dpkg: error: dpkg frontend lock was locked by another process with pid 703",
+    );
+    let for_good = |root: &Root| {
+        interrupted(root);
+        root.stub("dpkg", "echo 'dpkg: error processing package x (--configure)' >&2; exit 1");
+    };
+    fails(def("apt"), r#"{"name":"kubelet"}"#, for_good, "dpkg --configure -a failed: dpkg: error processing package x");
 }
 
 #[test]

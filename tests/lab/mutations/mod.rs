@@ -79,7 +79,10 @@ fn inject(site: &Site<'_>, execute: &Execute<'_>, batch: &Batch) -> Result<Vec<R
             let (well, said) = execute("control-plane-1", condition);
             match well {
                 true => return Ok(()),
-                false if begun.elapsed() > Duration::from_secs(150) => return Err(format!("{what} did not show: {said}")),
+                false if begun.elapsed() > Duration::from_secs(150) => {
+                    let (_, traced) = execute("control-plane-1", &format!("set -x; {condition}"));
+                    return Err(format!("{what} did not show: {said}\n{traced}"));
+                }
                 false => std::thread::sleep(Duration::from_millis(500)),
             }
         }
