@@ -21,6 +21,7 @@ use bollard::{
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv4Addr},
+    time::{Duration, Instant},
 };
 
 /// Where the rules are in an instance; its boot loads them from there.
@@ -31,6 +32,8 @@ const SSH: &str = "22/tcp";
 const HOST_KEYS: &str = "etc/kubewright-lab/host-keys";
 /// How long the SIGRTMIN+3 of a stop may take, in seconds.
 const STOP_TIMEOUT: i64 = 10;
+/// How long a request of a run that was killed may still be under way at the engine.
+const UNDER_WAY: Duration = Duration::from_secs(20);
 
 /// Times of the first boot, in seconds after sshd answers.
 #[derive(Clone, Debug)]
@@ -157,15 +160,22 @@ pub(super) async fn create_with(engine: &Engine, recipe: &Recipe<'_>, node: &Nod
         ..Default::default()
     };
     let options = CreateContainerOptions { name: Some(name.clone()), ..Default::default() };
-    let mut made = engine.api.create_container(Some(options.clone()), body.clone()).await;
-    if made.as_ref().is_err_and(|e| status(e) == Some(409)) {
+    let begun = Instant::now();
+    let made = loop {
+        let made = engine.api.create_container(Some(options.clone()), body.clone()).await;
+        if !made.as_ref().is_err_and(|e| status(e) == Some(409)) || begun.elapsed() > UNDER_WAY {
+            break made;
+        }
         let all = engine.containers(&spec.name, labels::ROLE_NODE).await?;
         let named = |c: &&ContainerSummary| c.labels.as_ref().and_then(|l| l.get(labels::NODE)) == Some(&node.name);
-        if let Some(id) = all.iter().find(named).filter(|c| is_half_made(c)).and_then(|c| c.id.as_ref()) {
-            engine.remove(id, &name).await?;
-            made = engine.api.create_container(Some(options), body).await;
+        match all.iter().find(named) {
+            Some(found) if is_half_made(found) => engine.remove(found.id.as_deref().unwrap_or(&name), &name).await?,
+            // A killed run's last request started it meanwhile; its files were written before.
+            Some(_) => return start(engine, &name).await,
+            // The engine takes the name before it lists the container.
+            None => tokio::time::sleep(Duration::from_millis(200)).await,
         }
-    }
+    };
     match made {
         Ok(made) => {
             let group = if node.control_plane { Group::ControlPlane } else { Group::Worker };

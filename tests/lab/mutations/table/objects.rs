@@ -27,7 +27,7 @@ pub const OBJECTS: Batch = Batch {
             "kubectl -n kube-system run kw-crash --image=registry.k8s.io/kubewright/probe:v2 --image-pull-policy=IfNotPresent -- bogus >/dev/null",
             "kubectl -n kube-system delete pod kw-crash --force --grace-period=0 >/dev/null 2>&1",
         ),
-        // containerd sees the end of a container before it hears of its OOM about once in six times (measured: 12 of 60), and kubelet then
+        // containerd sees the end of a container before it hears of its OOM about once in five times (measured: 12 of 60), and kubelet then
         // says Error, 137. So once more, until it was told.
         named(
             "runtime-oom",
