@@ -1,7 +1,7 @@
 //! One way in: resolve, connect, prove the host, authenticate; and the attempts one after the other while a host boots.
 
 use super::{
-    Connection, ConnectionError, Endpoint, Stream,
+    Connection, ConnectionError, Endpoint, Retry, Stream,
     auth::{Refused, authenticate},
     first,
     host_keys::KnownKeys,
@@ -56,8 +56,12 @@ pub(super) async fn dial(endpoint: &Endpoint, via: &[Arc<Ssh>], agent: Option<&P
             Ok(live) => return Ok(live),
             Err(error) => error,
         };
-        let may_pass = matches!(error, ConnectionError::Unreachable { .. } | ConnectionError::Authentication { .. });
-        if !endpoint.booting || !may_pass || Instant::now() + pause >= deadline {
+        let may_pass = match error {
+            ConnectionError::Unreachable { .. } => endpoint.retry != Retry::Never,
+            ConnectionError::Authentication { .. } => endpoint.retry == Retry::Booting,
+            _ => false,
+        };
+        if !may_pass || Instant::now() + pause >= deadline {
             return Err(with_attempts(error, attempts, begun.elapsed()));
         }
         tracing::debug!(host = %endpoint.name, attempts, %error, "not reachable yet");
@@ -87,7 +91,7 @@ async fn attempt(
 ) -> Result<Live, ConnectionError> {
     let known = KnownKeys::load(&endpoint.host_keys, &endpoint.address, endpoint.port)
         .map_err(|why| ConnectionError::Local { host: endpoint.name.clone(), why })?;
-    let limit = |each: Duration| if endpoint.booting { deadline.min(Instant::now() + each) } else { deadline };
+    let limit = |each: Duration| if endpoint.retry == Retry::Never { deadline } else { deadline.min(Instant::now() + each) };
 
     let tcp_limit = limit(TCP_ATTEMPT);
     let stream = timeout_at(tcp_limit, reach(endpoint, via))

@@ -1,7 +1,7 @@
 //! A small SSH server in this process, from russh's own server half, that runs real commands on this machine.
 //! For tests of what speaks SSH, without sshd, accounts or root.
 
-use super::{Endpoint, HostKeys, Identity, PinnedKeys};
+use super::{Endpoint, HostKeys, Identity, PinnedKeys, Retry};
 use russh::{
     Channel, ChannelId, ChannelMsg, ChannelOpenFailure, MethodKind, MethodSet,
     keys::{Algorithm, PrivateKey, PublicKey, key::safe_rng, ssh_key::LineEnding},
@@ -98,7 +98,7 @@ impl TestServer {
             host_keys: HostKeys::Pinned(PinnedKeys::new(pins)),
             via: Vec::new(),
             deadline: Duration::from_secs(20),
-            booting: false,
+            retry: Retry::Never,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Connections against a server in this process.
 
 use super::{
-    Connection, ConnectionError, Endpoint, HostKeys, Identity, Pool, ssh,
+    Connection, ConnectionError, Endpoint, HostKeys, Identity, Pool, Retry, ssh,
     testing::{Behaviour, TestServer},
 };
 use crate::text::Secret;
@@ -49,7 +49,7 @@ async fn dropping_stdin_is_end_of_file() {
 #[tokio::test]
 async fn a_wrong_host_key_is_final_even_while_booting() {
     let (server, other) = (server(Behaviour::default()).await, server(Behaviour::default()).await);
-    let endpoint = Endpoint { host_keys: other.endpoint("a").host_keys, booting: true, ..server.endpoint("a") };
+    let endpoint = Endpoint { host_keys: other.endpoint("a").host_keys, retry: Retry::Booting, ..server.endpoint("a") };
     let error = refused(&endpoint).await;
     assert!(
         matches!(&error, ConnectionError::HostKeyMismatch { found, expected, .. }
@@ -67,7 +67,7 @@ async fn a_booting_host_may_refuse_for_a_while() {
     let server = server(Behaviour { refuse_first: 2, ..Behaviour::default() }).await;
     let error = refused(&server.endpoint("a")).await;
     assert!(error.to_string().contains("SHA256:"), "names what was offered: {error}");
-    let booting = Endpoint { booting: true, ..server.endpoint("a") };
+    let booting = Endpoint { retry: Retry::Booting, ..server.endpoint("a") };
     assert_eq!(ssh::connect(&booting).await.unwrap().run("echo up", b"").await.unwrap().stdout, b"up\n");
     assert_eq!(server.connections(), 3);
 }

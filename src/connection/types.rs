@@ -28,9 +28,20 @@ pub struct Endpoint {
     pub via: Vec<Arc<Endpoint>>,
     /// How long all attempts together may take.
     pub deadline: Duration,
-    /// First boot: refused connections and refused authentication are tried again until the deadline,
-    /// because sshd answers before cloud-init has written authorized_keys. A wrong host key never is.
-    pub booting: bool,
+    /// What is tried again until the deadline.
+    pub retry: Retry,
+}
+
+/// Which failures of a first connection may pass by themselves. A wrong host key never does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Retry {
+    /// None: one attempt.
+    #[default]
+    Never,
+    /// A host that does not answer: it may be rebooting.
+    Unreachable,
+    /// First boot: also refused authentication, because sshd answers before cloud-init has written authorized_keys.
+    Booting,
 }
 
 /// Something to authenticate with.

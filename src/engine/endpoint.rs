@@ -2,7 +2,7 @@
 
 use super::{LoginDefaults, Target};
 use crate::connection::{
-    ConnectionError, Endpoint, HostKeys, Identity,
+    ConnectionError, Endpoint, HostKeys, Identity, Retry,
     ssh_config::{HostConfig, Jump, Sources, resolve},
 };
 use std::{path::PathBuf, sync::Arc};
@@ -98,7 +98,7 @@ impl Ways<'_> {
             host_keys: HostKeys::KnownHosts(config.known_hosts),
             via: via.into_iter().collect(),
             deadline: self.defaults.deadline,
-            booting: false,
+            retry: Retry::Never,
         })
     }
 

@@ -47,6 +47,8 @@ pub struct Machine {
     pub state: MachineState,
     /// `aws:///zone/i-…`; `None` in the lab.
     pub provider_id: Option<String>,
+    /// When it was made, or started last where the provider tells; seconds since 1970 by the provider's clock.
+    pub launched: Option<i64>,
 }
 
 /// What a machine does.

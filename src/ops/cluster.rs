@@ -48,7 +48,7 @@ impl Cluster {
 
     /// Ways to the machines that exist.
     pub fn connector(&self, provision: &Provision) -> Arc<Network> {
-        Arc::new(Network::new(hosts::dialled(&self.spec, provision, false), LoginDefaults::default()))
+        Arc::new(Network::new(hosts::dialled(&self.spec, provision, hosts::Patience::Up), LoginDefaults::default()))
     }
 
     /// Ways to the cluster through its control planes.

@@ -3,14 +3,15 @@
 use super::survey::Survey;
 use crate::{
     cluster::Desired,
-    connection::{Endpoint, HostKeys, Identity, PinnedKeys},
-    infra::{Machine, Provision},
+    connection::{Endpoint, HostKeys, Identity, PinnedKeys, Retry},
+    infra::{Machine, MachineState, Provision},
     inventory::{Group, Host, Inventory, Raw},
     spec::{ClusterSpec, Kubernetes, PackageRepository, Pool, Provider, Registry},
     text::Problems,
     vault::Vault,
 };
 use indexmap::IndexMap;
+use jiff::Timestamp;
 use minijinja::Value;
 use serde_json::json;
 use std::{
@@ -20,30 +21,52 @@ use std::{
     time::Duration,
 };
 
-/// How long a machine that just booted may take until SSH works.
-const BOOT_DEADLINE: Duration = Duration::from_secs(240);
-/// How long a machine that should be up may take.
-const DEADLINE: Duration = Duration::from_secs(15);
+/// How long all machines of a cluster are waited for.
+#[derive(Clone, Copy, Debug)]
+pub enum Patience<'a> {
+    /// They should be up: one attempt.
+    Up,
+    /// A run that changes them: some may be new, some may be on their way up again. These were there before it.
+    Changing(&'a [Machine]),
+}
 
-/// The endpoints of all machines, by name. `booting` machines may refuse connections and keys for a while.
-pub fn endpoints(spec: &ClusterSpec, machines: &[Machine], booting: bool) -> BTreeMap<String, Arc<Endpoint>> {
+impl Patience<'_> {
+    /// For one machine: how long, and what may pass in that time. Only a young one may refuse its user's key for a while;
+    /// from an old one that is an answer.
+    fn of(self, machine: &Machine, now: i64) -> (Duration, Retry) {
+        let Self::Changing(before) = self else { return (Duration::from_secs(15), Retry::Never) };
+        let existed = before.iter().any(|b| b.id == machine.id && b.state == MachineState::Running);
+        // A run that was killed made it a moment ago, or the clocks disagree.
+        let young = |launched: i64| now - launched < 300;
+        match machine.launched {
+            _ if !existed => (Duration::from_mins(4), Retry::Booting),
+            Some(launched) if young(launched) => (Duration::from_mins(4), Retry::Booting),
+            Some(_) => (Duration::from_secs(30), Retry::Unreachable),
+            // Somebody else's machine may be as new as any.
+            None => (Duration::from_secs(30), Retry::Booting),
+        }
+    }
+}
+
+/// The endpoints of all machines, by name.
+pub fn endpoints(spec: &ClusterSpec, machines: &[Machine], patience: Patience<'_>) -> BTreeMap<String, Arc<Endpoint>> {
     let mut out = BTreeMap::new();
     for machine in machines {
-        endpoint(spec, machines, &machine.name, booting, &mut out);
+        endpoint(spec, machines, &machine.name, patience, &mut out);
     }
     out
 }
 
 /// The same as plain values, for the engine's connector.
-pub fn dialled(spec: &ClusterSpec, provision: &Provision, booting: bool) -> HashMap<String, Endpoint> {
-    endpoints(spec, &provision.machines, booting).into_iter().map(|(name, endpoint)| (name, endpoint.as_ref().clone())).collect()
+pub fn dialled(spec: &ClusterSpec, provision: &Provision, patience: Patience<'_>) -> HashMap<String, Endpoint> {
+    endpoints(spec, &provision.machines, patience).into_iter().map(|(name, endpoint)| (name, endpoint.as_ref().clone())).collect()
 }
 
 fn endpoint(
     spec: &ClusterSpec,
     machines: &[Machine],
     name: &str,
-    booting: bool,
+    patience: Patience<'_>,
     out: &mut BTreeMap<String, Arc<Endpoint>>,
 ) -> Option<Arc<Endpoint>> {
     if let Some(known) = out.get(name) {
@@ -52,7 +75,7 @@ fn endpoint(
     let machine = machines.iter().find(|m| m.name == name)?;
     // A jump that leads to itself would be a bug of the provider: it ends in "no such endpoint", not in a loop.
     let via =
-        jumps(spec, machines, machine).filter(|j| *j != name).filter_map(|jump| endpoint(spec, machines, jump, booting, out)).collect();
+        jumps(spec, machines, machine).filter(|j| *j != name).filter_map(|jump| endpoint(spec, machines, jump, patience, out)).collect();
     let identities = match &spec.access.key {
         Some(path) => vec![Identity::KeyFile { path: path.clone(), passphrase: None }],
         None => vec![Identity::Agent],
@@ -63,6 +86,7 @@ fn endpoint(
     } else {
         HostKeys::Pinned(PinnedKeys::new(machine.host_keys.clone()))
     };
+    let (deadline, retry) = patience.of(machine, Timestamp::now().as_second());
     let made = Arc::new(Endpoint {
         name: machine.name.clone(),
         address: machine.dial_address.clone().unwrap_or_else(|| machine.private_address.to_string()),
@@ -71,8 +95,8 @@ fn endpoint(
         identities,
         host_keys,
         via,
-        deadline: if booting { BOOT_DEADLINE } else { DEADLINE },
-        booting,
+        deadline,
+        retry,
     });
     out.insert(name.to_owned(), Arc::clone(&made));
     Some(made)
@@ -281,5 +305,41 @@ pub fn node_name_at(spec: &ClusterSpec, name: &str, address: Ipv4Addr) -> String
             }
         }
         Provider::Lab(_) | Provider::Static(_) => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_young_machine_may_refuse_its_users_key() {
+        let machine = |id: &str, launched: Option<i64>| Machine {
+            id: id.into(),
+            name: "worker-1".into(),
+            pool: "worker".into(),
+            instance_type: "t3.small".into(),
+            zone: None,
+            private_address: Ipv4Addr::LOCALHOST,
+            dial_address: None,
+            ssh_port: 22,
+            user: "ubuntu".into(),
+            host_keys: Vec::new(),
+            one_time_key: false,
+            jump: None,
+            state: MachineState::Running,
+            provider_id: None,
+            launched,
+        };
+        let now = 1_000_000;
+        let before = [machine("old", Some(0))];
+        let of = |m: &Machine| Patience::Changing(&before).of(m, now).1;
+        assert_eq!(of(&machine("old", Some(0))), Retry::Unreachable);
+        assert_eq!(of(&machine("new", Some(0))), Retry::Booting, "made by this run, whatever its clock says");
+        assert_eq!(of(&machine("old", Some(now - 20))), Retry::Booting, "made by a run that was killed");
+        assert_eq!(of(&machine("old", None)), Retry::Booting);
+        let stopped = [Machine { state: MachineState::Stopped, ..machine("old", Some(0)) }];
+        assert_eq!(Patience::Changing(&stopped).of(&before[0], now).1, Retry::Booting, "started by this run");
+        assert_eq!(Patience::Up.of(&machine("new", Some(now)), now).1, Retry::Never);
     }
 }

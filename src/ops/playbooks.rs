@@ -1,8 +1,14 @@
 //! Running playbooks: the shipped ones on a cluster's machines, and people's own on whatever their inventory names.
 
 use super::{
-    Cluster, OpsError, ansible_cfg::AnsibleCfg, api_services::ApiServices, control_planes::ControlPlanes, embedded, hosts,
-    services::ClusterServices, survey,
+    Cluster, OpsError,
+    ansible_cfg::AnsibleCfg,
+    api_services::ApiServices,
+    control_planes::ControlPlanes,
+    embedded,
+    hosts::{self, Patience},
+    services::ClusterServices,
+    survey,
 };
 use crate::{
     engine::{self, FirstContact, LoginDefaults, Network, RunOptions, RunSummary, Services},
@@ -47,7 +53,7 @@ pub async fn new_hosts(
     before: &[Machine],
     first_contact: Arc<dyn FirstContact>,
 ) -> Result<Hosts, OpsError> {
-    let network = Network::new(hosts::dialled(&cluster.spec, provision, true), LoginDefaults::default());
+    let network = Network::new(hosts::dialled(&cluster.spec, provision, Patience::Changing(before)), LoginDefaults::default());
     through(cluster, provision, before, Arc::new(network.on_first_contact(first_contact))).await
 }
 

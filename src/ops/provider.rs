@@ -76,6 +76,7 @@ impl Provider for Static {
                 jump: host.jump.clone(),
                 state: MachineState::Running,
                 provider_id: None,
+                launched: None,
             });
         }
         Ok(Provision { machines, api_balancer: spec.balancers(), ..Provision::default() })

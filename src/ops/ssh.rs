@@ -11,7 +11,7 @@ use tokio::io::{AsyncWriteExt as _, copy};
 /// Runs OpenSSH with the known host keys and the jump host; returns its exit code. `command` empty: a login shell.
 pub async fn run(cluster: &Cluster, host: &str, command: &[String]) -> Result<u8, OpsError> {
     let provision = cluster.discover().await?;
-    let endpoints = super::hosts::endpoints(&cluster.spec, &provision.machines, false);
+    let endpoints = super::hosts::endpoints(&cluster.spec, &provision.machines, super::hosts::Patience::Up);
     let Some(endpoint) = endpoints.get(host) else {
         let mut problem = Problem::new(format!("cluster {} has no machine {host}", cluster.spec.name));
         if let Some(near) = nearest(host, endpoints.keys().map(String::as_str)) {

@@ -41,10 +41,12 @@ async fn volumes_of_claims_go_too_or_stay_and_are_listed() {
     let spec = default_cluster(home.path());
     let (model, _, provider) = on_model();
     provider.apply(&spec, &Events::none()).await.unwrap();
-    let ours = model.lock().volume_of_a_claim(&spec.name, "100");
-    let anothers = model.lock().volume_of_a_claim("another", "1");
+    let ours = model.lock().volume_of_a_claim(&spec.name, true, "100");
+    let anothers = model.lock().volume_of_a_claim("another", true, "1");
+    let namesakes = model.lock().volume_of_a_claim(&spec.name, false, "1");
     let plan = lines(&provider.plan_destroy(&spec, Volumes::Delete).await.unwrap());
-    assert!(plan.iter().any(|l| l.contains(&format!("Delete volume {ours}"))) && !plan.iter().any(|l| l.contains(&anothers)), "{plan:?}");
+    assert!(plan.iter().any(|l| l.contains(&format!("Delete volume {ours}"))), "{plan:?}");
+    assert!(!plan.iter().any(|l| l.contains(&anothers) || l.contains(&namesakes)), "{plan:?}");
     provider.destroy(&spec, Volumes::Retain, &Events::none()).await.unwrap();
     assert!(model.lock().all.contains_key(&ours), "it stays");
     let stays = provider.volumes(&spec).await.unwrap();
@@ -53,7 +55,35 @@ async fn volumes_of_claims_go_too_or_stay_and_are_listed() {
     assert!(volume.monthly.is_some_and(|usd| (usd - 9.52).abs() < 0.001) && volume.delete.ends_with(&ours), "{volume:?}");
     provider.destroy(&spec, Volumes::Delete, &Events::none()).await.unwrap();
     let left: Vec<String> = model.lock().all.keys().filter(|id| id.starts_with("vol-")).cloned().collect();
-    assert_eq!(left, [anothers], "another cluster's volume is not touched");
+    assert_eq!(left, [anothers, namesakes], "other clusters' volumes are not touched, not even those of one with the same name");
+}
+
+#[tokio::test]
+async fn what_a_dead_cloud_controller_left_goes_too() {
+    let home = tempfile::tempdir().unwrap();
+    let spec = default_cluster(home.path());
+    let (model, wire, provider) = on_model();
+    provider.apply(&spec, &Events::none()).await.unwrap();
+    let ec2 = client(&wire);
+    let vpc = ec2.create_vpc().cidr_block("10.9.0.0/16").send().await.unwrap().vpc.unwrap().vpc_id.unwrap();
+    let made = ec2.create_subnet().vpc_id(&vpc).cidr_block("10.9.0.0/24").availability_zone("eu-central-1a").send();
+    let subnet = made.await.unwrap().subnet.unwrap().subnet_id.unwrap();
+    let (ours, anothers, namesakes) = {
+        let mut model = model.lock();
+        let (own_vpc, own_subnet) = (model.id("vpc"), model.id("subnet/public"));
+        let ours = model.service(&spec.name, &own_vpc, &own_subnet);
+        (ours, model.service("another", &vpc, &subnet), model.service(&spec.name, &vpc, &subnet))
+    };
+    let plan = lines(&provider.plan_destroy(&spec, Volumes::Delete).await.unwrap());
+    for id in &ours {
+        assert!(plan.iter().any(|l| l.contains(id.as_str())), "{id}: {plan:?}");
+    }
+    provider.destroy(&spec, Volumes::Delete, &Events::none()).await.unwrap();
+    let model = model.lock();
+    assert!(!ours.iter().any(|id| model.all.contains_key(id)), "{ours:?}");
+    for id in anothers.iter().chain(&namesakes) {
+        assert!(model.all.contains_key(id), "{id} is in somebody else's VPC");
+    }
 }
 
 #[tokio::test]

@@ -13,14 +13,17 @@ use aws_sdk_ec2::types::Filter;
 pub async fn find(api: &Api, world: &World, cluster: &str) -> Result<Vec<String>, Fault> {
     let Some(vpc) = world.vpc_id().map(str::to_owned) else { return Ok(Vec::new()) };
     let in_vpc = Filter::builder().name("vpc-id").values(&vpc).build();
-    let our_balancer = world.load_balancers.first().and_then(|b| b.own.id.split_once(":loadbalancer/")).map(|(_, path)| path);
+    let our_balancer = |description: &str| {
+        let paths = world.load_balancers.iter().filter_map(|b| b.own.id.split_once(":loadbalancer/"));
+        description.strip_prefix("ELB ").is_some_and(|d| paths.map(|(_, path)| path).any(|path| d == path))
+    };
     let mut found = Vec::new();
     let interfaces =
         pages!(api, "DescribeNetworkInterfaces", api.ec2.describe_network_interfaces().filters(in_vpc.clone()), network_interfaces);
     for i in interfaces {
         let id = i.network_interface_id().unwrap_or_default();
         let ours = i.attachment().and_then(|a| a.instance_id()).is_some_and(|id| world.instances.iter().any(|x| x.own.id == id));
-        if ours || i.description().is_some_and(|d| our_balancer.is_some_and(|path| d == format!("ELB {path}"))) {
+        if ours || i.description().is_some_and(our_balancer) {
             continue;
         }
         let owner = i.requester_id().or(i.owner_id()).unwrap_or("unknown");

@@ -33,6 +33,7 @@ pub fn provision(world: &World, spec: &ClusterSpec) -> Provision {
                     _ => MachineState::Stopped,
                 },
                 provider_id: Some(format!("aws:///{}/{}", i.zone, i.own.id)),
+                launched: Some(i.launched),
                 id: i.own.id.clone(),
             })
         })

@@ -23,6 +23,7 @@ pub mod plan;
 mod provider;
 mod read;
 mod read_balancer;
+mod read_left;
 mod removal;
 mod route_table;
 mod run;

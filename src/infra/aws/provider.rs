@@ -9,7 +9,7 @@ use super::{
     lock::KeyPairLock,
     machines, operator,
     plan::{Plan, Work},
-    read, run, tags, target,
+    read, read_left, run, tags, target,
     wanted::Wanted,
     world::{self, World},
 };
@@ -127,6 +127,15 @@ impl Aws {
 
     async fn world(&self, spec: &ClusterSpec) -> Result<World, InfraError> {
         read::world(&self.api, &spec.name, &settings(spec)?.existing).await.map_err(|f| f.into_infra("reading the account"))
+    }
+
+    /// For a destroy: with what controllers in the cluster left.
+    async fn world_and_what_is_left(&self, spec: &ClusterSpec) -> Result<World, InfraError> {
+        let mut world = self.world(spec).await?;
+        read_left::add(&self.api, &spec.name, &mut world)
+            .await
+            .map_err(|f| f.into_infra("looking for load balancers that the cluster left"))?;
+        Ok(world)
     }
 
     /// Reads the world, waiting until it shows everything that this run has made (EC2: "Eventual consistency").
@@ -263,7 +272,7 @@ impl Aws {
         let mut in_use_since = None;
         let end = Instant::now() + self.api.patience.wait * 2;
         while Instant::now() < end {
-            let world = self.world(spec).await?;
+            let world = self.world_and_what_is_left(spec).await?;
             let ids = Self::ours(spec, &world, volumes);
             if ids.is_empty() {
                 // Seen twice, because what an interrupted run made may not be visible at once.
@@ -431,7 +440,7 @@ impl Provider for Aws {
     }
 
     async fn plan_destroy(&self, spec: &ClusterSpec, volumes: Volumes) -> Result<Vec<Change>, InfraError> {
-        let world = self.world(spec).await?;
+        let world = self.world_and_what_is_left(spec).await?;
         let mut plan = Plan::default();
         destroy::plan(&world, &Self::ours(spec, &world, volumes), &mut plan);
         Ok(plan.changes())

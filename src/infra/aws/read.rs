@@ -43,7 +43,7 @@ pub async fn world(api: &Api, cluster: &str, existing: &AwsExisting) -> Result<W
         groups(api, &mine),
         key_pairs(api, &mine),
         instances(api, &mine),
-        volumes(api, cluster),
+        volumes(api, &mine),
         read_balancer::balancer(api, cluster),
         adopted(api, existing),
     )?;
@@ -196,7 +196,7 @@ async fn route_tables(api: &Api, mine: &Filter) -> Result<Vec<RouteTable>, Fault
         .collect())
 }
 
-async fn groups(api: &Api, mine: &Filter) -> Result<Vec<Group>, Fault> {
+pub(super) async fn groups(api: &Api, mine: &Filter) -> Result<Vec<Group>, Fault> {
     let found = pages!(api, "DescribeSecurityGroups", api.ec2.describe_security_groups().filters(mine.clone()), security_groups);
     Ok(found
         .iter()
@@ -281,35 +281,25 @@ pub fn instance(i: &types::Instance) -> Instance {
     }
 }
 
-/// Ours by our tag; dynamic ones by the CSI driver's `KubernetesCluster` and the controllers' `kubernetes.io/cluster/NAME`
-/// (aws-ebs-csi-driver docs/tagging.md). Filters of different names are ANDed, so each has its own call.
-async fn volumes(api: &Api, cluster: &str) -> Result<Vec<Volume>, Fault> {
-    let by = async |filter: Filter| -> Result<Vec<types::Volume>, Fault> {
-        Ok(pages!(api, "DescribeVolumes", api.ec2.describe_volumes().filters(filter.clone()).max_results(500), volumes))
-    };
-    let tag = |key: String, value: &str| Filter::builder().name(format!("tag:{key}")).values(value).build();
-    let (ours, csi, owned) = futures::try_join!(
-        by(of_cluster(cluster)),
-        by(tag("KubernetesCluster".into(), cluster)),
-        by(tag(format!("kubernetes.io/cluster/{cluster}"), "owned")),
-    )?;
-    let mut all = BTreeMap::new();
-    for (dynamic, found) in [(true, csi), (true, owned), (false, ours)] {
-        for v in found {
-            if v.state() == Some(&types::VolumeState::Deleting) || v.state() == Some(&types::VolumeState::Deleted) {
-                continue;
-            }
-            let volume = Volume {
-                own: Owned::new(v.volume_id(), tags::read(v.tags.as_deref())),
+/// Ours by our tag, which the storage driver that we deploy gives to what it makes, too; those it knows by the claim's name
+/// (aws-ebs-csi-driver docs/tagging.md). Its other tags carry no more than a cluster's name: another cluster may have that.
+async fn volumes(api: &Api, mine: &Filter) -> Result<Vec<Volume>, Fault> {
+    let found = pages!(api, "DescribeVolumes", api.ec2.describe_volumes().filters(mine.clone()).max_results(500), volumes);
+    let goes = |v: &types::Volume| v.state() == Some(&types::VolumeState::Deleting) || v.state() == Some(&types::VolumeState::Deleted);
+    Ok(found
+        .iter()
+        .filter(|v| !goes(v))
+        .map(|v| {
+            let own = Owned::new(v.volume_id(), tags::read(v.tags.as_deref()));
+            Volume {
+                dynamic: own.tags.contains_key("CSIVolumeName"),
+                own,
                 size: v.size.unwrap_or_default(),
                 kind: v.volume_type().map(|t| t.as_str().to_owned()).unwrap_or_default(),
                 instance: v.attachments().first().and_then(|a| a.instance_id()).map(str::to_owned),
-                dynamic,
-            };
-            all.insert(volume.own.id.clone(), volume);
-        }
-    }
-    Ok(all.into_values().collect())
+            }
+        })
+        .collect())
 }
 
 /// Existing things that are used as they are: their ids under the keys that they stand for. An existing VPC's own internet

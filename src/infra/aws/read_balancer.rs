@@ -75,7 +75,7 @@ fn text(s: Option<&str>) -> String {
     s.unwrap_or_default().to_owned()
 }
 
-fn load_balancer(b: &types::LoadBalancer, tags: Tags, listeners: Vec<Listener>, cross_zone: bool) -> LoadBalancer {
+pub(super) fn load_balancer(b: &types::LoadBalancer, tags: Tags, listeners: Vec<Listener>, cross_zone: bool) -> LoadBalancer {
     LoadBalancer {
         own: Owned::new(b.load_balancer_arn(), tags),
         name: text(b.load_balancer_name()),
@@ -96,7 +96,7 @@ fn load_balancer(b: &types::LoadBalancer, tags: Tags, listeners: Vec<Listener>, 
     }
 }
 
-fn group_of(g: &types::TargetGroup, tags: Tags, keeps_client: bool, targets: BTreeMap<Ipv4Addr, String>) -> TargetGroup {
+pub(super) fn group_of(g: &types::TargetGroup, tags: Tags, keeps_client: bool, targets: BTreeMap<Ipv4Addr, String>) -> TargetGroup {
     TargetGroup {
         own: Owned::new(g.target_group_arn(), tags),
         vpc: text(g.vpc_id()),
@@ -163,8 +163,14 @@ async fn members(api: &Api, group: Option<&str>) -> Result<Option<(bool, BTreeMa
 /// `None`: it is not there.
 async fn tags_of(api: &Api, id: Option<&str>) -> Result<Option<Tags>, Fault> {
     let Some(id) = id else { return Ok(None) };
-    let call = || api.elb.describe_tags().resource_arns(id).send();
+    Ok(tags_of_all(api, &[id.to_owned()]).await?.into_values().next())
+}
+
+/// By id. One that went away meanwhile takes the answer for the others with it: then it is empty, and the next look tells.
+pub(super) async fn tags_of_all(api: &Api, ids: &[String]) -> Result<BTreeMap<String, Tags>, Fault> {
+    let call = || api.elb.describe_tags().set_resource_arns(Some(ids.to_vec())).send();
     let answer = found(api.call("DescribeTags", Effect::Takes, call).await)?;
     let tags = |d: &types::TagDescription| d.tags().iter().filter_map(|t| Some((t.key()?.to_owned(), text(t.value())))).collect();
-    Ok(answer.and_then(|a| a.tag_descriptions().first().map(tags)))
+    let described = answer.and_then(|a| a.tag_descriptions).unwrap_or_default();
+    Ok(described.iter().map(|d| (text(d.resource_arn()), tags(d))).collect())
 }

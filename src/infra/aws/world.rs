@@ -259,7 +259,7 @@ pub struct Instance {
     pub groups: Vec<String>,
 }
 
-/// An EBS volume with our tag, the cloud controller's or the CSI driver's.
+/// An EBS volume with our tag: made by us, or by the CSI driver that we deployed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Volume {
     /// Identity.

@@ -318,6 +318,7 @@ pub(super) fn read(found: &ContainerSummary, jump: Option<&str>) -> Option<Machi
             _ => MachineState::Stopped,
         },
         provider_id: None,
+        launched: found.created,
         name,
         pool,
     })

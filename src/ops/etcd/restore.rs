@@ -108,7 +108,8 @@ pub async fn run(cluster: &Cluster, options: &Options, events: &Events, cancel: 
     let chosen = goes_on.as_ref().map(|(node, _)| node.as_str()).or(options.node.as_deref());
     let target = target(cluster, &provision, chosen)?.name.clone();
     let renewal = Arc::new(Renewal::of_new_machines(cluster, &provision, events));
-    let network = Network::new(hosts::dialled(&cluster.spec, &provision, true), LoginDefaults::default());
+    let network =
+        Network::new(hosts::dialled(&cluster.spec, &provision, hosts::Patience::Changing(&before.machines)), LoginDefaults::default());
     let network = Arc::new(network.on_first_contact(renewal.clone()));
     let play = async |book: &str, limit: Option<String>, tags: &[&str]| -> Result<RunSummary, OpsError> {
         let token = format!("kubewright-restore-{:016x}", rand::random::<u64>());

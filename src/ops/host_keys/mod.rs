@@ -98,7 +98,7 @@ pub async fn rotate(
     names::known(&cluster.spec.name, names, &all)?;
     let wanted = provision.machines.iter().filter(|m| names.is_empty() || names.contains(&m.name));
     let renewal = Renewal::new(cluster, wanted, events);
-    let endpoints = hosts::endpoints(&cluster.spec, &provision.machines, false);
+    let endpoints = hosts::endpoints(&cluster.spec, &provision.machines, hosts::Patience::Up);
     let pool = Pool::new();
     let met = join_all(renewal.machines.keys().filter_map(|name| endpoints.get(name)).map(|e| renewal.meet(e, &pool))).await;
     let renewed = renewal.renewed.into_inner().unwrap_or_else(PoisonError::into_inner);

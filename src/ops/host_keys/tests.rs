@@ -2,7 +2,7 @@
 
 use super::rotate::{Rotation, Site};
 use crate::{
-    connection::{ConnectionError, Endpoint, HostKeys, Identity, PinnedKeys, Pool},
+    connection::{ConnectionError, Endpoint, HostKeys, Identity, PinnedKeys, Pool, Retry},
     event::Events,
     infra::{Change, InfraError, Machine, MachineState, Provider, Provision, operator_key},
     spec::ClusterSpec,
@@ -86,7 +86,7 @@ impl Sshd {
             host_keys: HostKeys::Pinned(PinnedKeys::new(keys)),
             via: Vec::new(),
             deadline: Duration::from_secs(20),
-            booting: false,
+            retry: Retry::Never,
         }
     }
 
@@ -98,7 +98,7 @@ impl Sshd {
     /// Whether it can be reached by these keys alone.
     async fn shows(&self, keys: &[String]) -> bool {
         // sshd closes its port for a moment when it starts itself anew.
-        match Pool::new().get(&Endpoint { booting: true, ..self.endpoint(keys.to_vec()) }).await {
+        match Pool::new().get(&Endpoint { retry: Retry::Booting, ..self.endpoint(keys.to_vec()) }).await {
             Ok(_) => true,
             Err(ConnectionError::HostKeyMismatch { .. }) => false,
             Err(error) => panic!("{error}"),
@@ -137,6 +137,7 @@ impl Cloud {
             jump: None,
             state: MachineState::Running,
             provider_id: None,
+            launched: None,
         }
     }
 }
@@ -238,7 +239,7 @@ async fn a_rotation_survives_a_kill_between_any_two_steps() {
 
         // The same command again.
         let cloud = Cloud::new(cloud.published.into_inner().unwrap(), None);
-        let (pool, endpoint) = (Pool::new(), Endpoint { booting: true, ..sshd.endpoint(machine.host_keys.clone()) });
+        let (pool, endpoint) = (Pool::new(), Endpoint { retry: Retry::Booting, ..sshd.endpoint(machine.host_keys.clone()) });
         let (site, provider) = (sshd.site(), &cloud);
         let rotation = Rotation { spec: &spec, provider, machine: &machine, endpoint: &endpoint, pool: &pool, site: &site };
         let new = rotation.run("s", &Events::none()).await.unwrap_or_else(|e| panic!("{kill:?}: {e}"));

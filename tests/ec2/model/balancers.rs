@@ -77,8 +77,8 @@ pub fn act(account: &mut Account, action: &str, form: &Form) -> Result<Option<St
                 _ => ("targets", "TargetGroups", "TargetGroupNotFound"),
             };
             let names = list(form, "Names.member");
-            let found = visible(account, kind, &|r| names.iter().any(|n| *n == r.get("name")));
-            if found.is_empty() {
+            let found = visible(account, kind, &|r| names.is_empty() || names.iter().any(|n| *n == r.get("name")));
+            if found.is_empty() && !names.is_empty() {
                 return refuse(code, "one or more not found");
             }
             format!("<{set}>{found}</{set}>")

@@ -190,15 +190,37 @@ impl Account {
         self.make("interface", "eni", BTreeMap::new(), &fields)
     }
 
-    /// A volume that the storage driver made for a claim of this cluster, and that is attached to nothing.
-    pub fn volume_of_a_claim(&mut self, cluster: &str, size: &str) -> String {
-        let tags = BTreeMap::from([
+    /// A volume that a storage driver made for a claim of a cluster of this name, and that is attached to nothing. `ours`: the
+    /// driver that kubewright deploys.
+    pub fn volume_of_a_claim(&mut self, cluster: &str, ours: bool, size: &str) -> String {
+        let mut tags = BTreeMap::from([
+            ("CSIVolumeName".to_owned(), "pvc-1".to_owned()),
             ("KubernetesCluster".to_owned(), cluster.to_owned()),
             (format!("kubernetes.io/cluster/{cluster}"), "owned".to_owned()),
         ]);
+        if ours {
+            tags.insert("kubewright.dev/cluster".to_owned(), cluster.to_owned());
+        }
         let id = self.make("volume", "vol", tags, &[("size", size)]);
         self.offences.clear();
         id
+    }
+
+    /// What a cloud controller made for a Service of a cluster of this name: a security group, a target group and a load
+    /// balancer with an interface.
+    pub fn service(&mut self, cluster: &str, vpc: &str, subnet: &str) -> [String; 3] {
+        let tags = BTreeMap::from([(format!("kubernetes.io/cluster/{cluster}"), "owned".to_owned())]);
+        let n = self.all.len();
+        let group = self.make("group", "sg", tags.clone(), &[("vpc", vpc), ("name", &format!("k8s-elb-{n}"))]);
+        let arn = |kind: &str| format!("arn:aws:elasticloadbalancing:eu-central-1:123456789012:{kind}/{n}");
+        let targets = self.make("targets", &arn("targetgroup/k8s"), tags.clone(), &[("vpc", vpc), ("name", &format!("k8s-{n}"))]);
+        let fields = [("vpc", vpc), ("name", &format!("a{n}")), ("group", &group), ("state", "active")];
+        let balancer = self.make("balancer", &arn("loadbalancer/net/a"), tags, &fields);
+        let description = format!("ELB {}", balancer.split_once(":loadbalancer/").unwrap().1);
+        let fields = [("vpc", vpc), ("subnet", subnet), ("group", &group), ("balancer", balancer.as_str()), ("description", &description)];
+        self.make("interface", "eni", BTreeMap::new(), &fields);
+        self.offences.clear();
+        [group, targets, balancer]
     }
 
     /// The id that has this key.
