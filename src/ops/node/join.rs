@@ -2,7 +2,8 @@
 
 use super::{
     super::{Cluster, OpsError, names},
-    Done, Step, journal,
+    Done, Step,
+    journal::{self, Entry},
     look::{Known, Target},
     run,
 };
@@ -14,6 +15,9 @@ use crate::{
 };
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// What stands in the journal while one joins.
+const JOIN: &str = "join";
 
 /// Which machines.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +42,10 @@ pub async fn join(
     check(spec, wanted)?;
     let (known, access) = Known::look(cluster).await?.api()?;
     let targets = known.targets(spec);
-    let (missing, mut notes) = choose(spec, &targets, wanted);
+    let open = journal::read(&access.client).await?;
+    // A Node is there before its join has come to its end.
+    let unfinished = |t: &Target| open.get(&t.node_name).is_some_and(|e| e.operation == JOIN);
+    let (missing, mut notes) = choose(spec, &targets, unfinished, wanted);
     if missing.iter().any(|t| t.is_control_plane()) && missing.len() > 1 {
         notes.push("control planes join one at a time".to_owned());
     }
@@ -53,6 +60,10 @@ pub async fn join(
     }
     if names.is_empty() {
         return Ok(Done { steps: Vec::new(), notes });
+    }
+    for target in &missing {
+        let entry = Entry { operation: JOIN.to_owned(), machine: String::new(), since: jiff::Timestamp::now() };
+        journal::begin(&access.client, &target.node_name, &entry).await?;
     }
     if make {
         let made = async {
@@ -88,13 +99,18 @@ fn check(spec: &ClusterSpec, wanted: &Wanted) -> Result<(), OpsError> {
     ))
 }
 
-/// The targets that are not in the cluster yet, as many as were asked for; and what to say where the specification has no more.
-fn choose<'a>(spec: &ClusterSpec, targets: &'a [Target], wanted: &Wanted) -> (Vec<&'a Target>, Vec<String>) {
+/// The targets that are not in the cluster yet, or not altogether (`unfinished`), as many as were asked for; and what to say where the specification has no more.
+fn choose<'a>(
+    spec: &ClusterSpec,
+    targets: &'a [Target],
+    unfinished: impl Fn(&Target) -> bool,
+    wanted: &Wanted,
+) -> (Vec<&'a Target>, Vec<String>) {
     let asked = |t: &&Target| {
         t.wanted && (wanted.names.is_empty() || wanted.names.contains(&t.name)) && wanted.pool.as_ref().is_none_or(|p| *p == t.pool)
     };
     let mut notes = Vec::new();
-    let (inside, missing): (Vec<&Target>, Vec<&Target>) = targets.iter().filter(asked).partition(|t| t.node.is_some());
+    let (inside, missing): (Vec<&Target>, Vec<&Target>) = targets.iter().filter(asked).partition(|t| t.node.is_some() && !unfinished(t));
     for target in inside.iter().filter(|t| wanted.names.contains(&t.name)) {
         notes.push(format!("{} is in the cluster already", target.name));
     }
@@ -147,7 +163,7 @@ mod tests {
 
     fn chosen(joined: &[&str], wanted: &Wanted) -> (Vec<String>, String) {
         let (spec, all) = targets(joined);
-        let (chosen, notes) = choose(&spec, &all, wanted);
+        let (chosen, notes) = choose(&spec, &all, |_| false, wanted);
         (chosen.into_iter().map(|t| t.name.clone()).collect(), notes.join("; "))
     }
 
@@ -161,6 +177,9 @@ mod tests {
         let (names, note) = chosen(&inside, &pool(Some(4)));
         assert_eq!(names, ["worker-2", "worker-3"], "what there is room for");
         assert!(note.contains("asks for 3; set its count to 5"), "{note}");
+        let (spec, all) = targets(&inside);
+        let (again, _) = choose(&spec, &all, |t| t.name == "worker-1", &pool(None));
+        assert_eq!(again.len(), 3, "a join that was interrupted after its Node was there goes on");
         let named = Wanted { names: vec!["worker-1".into(), "worker-3".into()], ..Wanted::default() };
         assert_eq!(chosen(&inside, &named), (vec!["worker-3".to_owned()], "worker-1 is in the cluster already".to_owned()));
     }

@@ -1,5 +1,5 @@
 //! What is under way with a node, kept in the cluster itself (ConfigMap kube-system/kubewright-operations): so that the same
-//! command, after it was killed, knows which machine was to go and does not take the new one for it. It is no precious state:
+//! command, after it was killed, knows which machine was to go and does not take the new one for it, and which Node is there although its join is not done. It is no precious state:
 //! without it a replacement begins again.
 
 use crate::cluster::ClusterError;
@@ -17,7 +17,7 @@ const NAME: &str = "kubewright-operations";
 /// One operation that has begun and not come to its end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// `replace` or `remove`.
+    /// `join`, `replace` or `remove`.
     pub operation: String,
     /// The provider's id of the machine that goes; empty: there was none.
     pub machine: String,
