@@ -43,9 +43,9 @@ test-lab: deps engine ## End-to-end tests on the lab, also with machines that EC
 test-full: test ## Also the long matrices: killed at every boundary, the faults of verify that take minutes
 	KUBEWRIGHT_TEST_FULL=1 $(CARGO) test --locked $(TESTED) --test lab -- --nocapture --test-threads=1
 
-bench: build engine ## Side by side with the scripts that do it by hand
+bench: build engine ## Side by side with what one would use instead: docs/benchmarks.md
 	hack/bench-bootstrap.sh
-	hack/bench-engine.sh
+	$(CARGO) bench --locked --features testing --bench engine
 
 conformance: deps engine ## The playbooks of tests/conformance by ansible-core and by kubewright: recap, results, files compared
 	KUBEWRIGHT_TEST_FULL=1 $(CARGO) test --locked $(TESTED) --test conformance -- --nocapture

@@ -65,6 +65,8 @@ struct Incoming {
     entries: std::collections::VecDeque<(BatchEntry, Results)>,
     /// Step id → task, counted from the batch's first, and item.
     steps: Vec<(usize, usize)>,
+    /// Step id → further edits of the file that it reads.
+    also: HashMap<u32, Vec<(usize, usize)>>,
     settled: usize,
     failed: bool,
 }
@@ -74,6 +76,7 @@ impl Runner {
     pub(super) async fn execute(&mut self, batch: Batch) {
         let Some(target) = batch.target.clone() else { return };
         let (mut program, mut steps, mut queue) = (Program::default(), Vec::new(), std::collections::VecDeque::new());
+        let (mut reads, mut also) = (Vec::new(), HashMap::<u32, Vec<(usize, usize)>>::new());
         for (number, mut entry) in batch.entries.into_iter().enumerate() {
             let results = Results::new(&self.world, &entry.planned);
             let check = magic::check_mode(&entry.planned.scope);
@@ -92,6 +95,13 @@ impl Runner {
                         blobs: step.blobs.clone(),
                     },
                     ItemWork::Edit(e) => {
+                        // A file is read once, however many edits of it travel together.
+                        let (path, file) = (e.path.clone(), e.file.clone());
+                        if let Some(first) = reads.iter().find(|(p, f, report, _)| (p, f, *report) == (&path, &file, e.report)) {
+                            also.entry(first.3).or_default().push((number, item));
+                            continue;
+                        }
+                        reads.push((path, file, e.report, id));
                         let read = edit::read(e);
                         ProgramStep { id, check: read.check, apply: None, keep_going: true, timeout, stdin: read.stdin, blobs: read.blobs }
                     }
@@ -102,7 +112,7 @@ impl Runner {
             }
             queue.push_back((entry, results));
         }
-        let mut incoming = Incoming { entries: queue, steps, settled: 0, failed: false };
+        let mut incoming = Incoming { entries: queue, steps, also, settled: 0, failed: false };
         self.settle_ready(&mut incoming);
         if let Err(e) = self.send(&target, program, &mut incoming).await {
             self.broken(&e, &mut incoming);
@@ -181,7 +191,16 @@ impl Runner {
                         let result = (step.finish)(&outcome);
                         results.set(&self.world, &entry.planned, item, result);
                     }
-                    ItemWork::Edit(_) => results.read.push((item, outcome)),
+                    ItemWork::Edit(_) => {
+                        let id = outcome.id;
+                        results.read.push((item, outcome.clone()));
+                        for (task, item) in incoming.also.remove(&id).unwrap_or_default() {
+                            let entry = task.checked_sub(incoming.settled).and_then(|index| incoming.entries.get_mut(index));
+                            let Some((entry, results)) = entry else { continue };
+                            results.read.push((item, outcome.clone()));
+                            self.started(&entry.planned, results);
+                        }
+                    }
                     _ => {}
                 }
                 self.settle_ready(incoming);

@@ -89,6 +89,7 @@ pub static FIND: ModuleDef = ModuleDef {
             .flag("kw_follow", o.flag("follow", false))
             .set("kw_contains", &contains)
             .set("kw_sums", &sums)
+            .flag("kw_aged", filter.age.is_some())
             .args(&o.list("paths"));
         Ok(script.look("kw_find_check \"$@\"", outcome::with(move |result, said, _| filter.result(result, said))))
     },

@@ -25,6 +25,7 @@ pub(super) fn compile(program: &Program, there: &BTreeSet<String>) -> String {
     for step in &program.steps {
         if let Some(stdin) = &step.stdin {
             let name = input_name(step);
+            let _ = write!(secrets, " \"$kw_d/{name}\"");
             if !there.contains(&name) {
                 write_file(&mut text, &name, stdin.expose());
             }
@@ -113,7 +114,7 @@ mod tests {
         '
         } >"$kw_d/4.i" || { printf 'fail cannot write %s\n' "$kw_d/4.i"; kw_stop=1; }
         kw 4 'aki' 'test -e '\''/x y'\'' || exit 10' 'cp "$KW_BLOBS/ab" '\''/x y'\'''
-        kw_end "$kw_d/ab"
+        kw_end "$kw_d/ab" "$kw_d/4.i"
         }
         "#);
     }

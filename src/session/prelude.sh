@@ -49,24 +49,25 @@ kw() {
   kw_p=c
   if [ -s "$kw_d/a" ]; then kw_p=a; : >"$kw_d/a"; fi
   case $kw_r$kw_p$2 in 0* | 10c[!a]* | 10c | *k*) ;; *) kw_stop=1 ;; esac
-  if [ -s "$kw_d/$kw_n.o" ] || [ -s "$kw_d/$kw_n.e" ]; then kw_show "$1"; else printf 'done %s %s %s 0 0 0 0\n' "$1" "$kw_r" "$kw_p"; fi || exit 1
+  kw_o=- kw_e=-
+  [ ! -s "$kw_d/$kw_n.o" ] || kw_o=+
+  [ ! -s "$kw_d/$kw_n.e" ] || kw_e=+
+  printf 'done %s %s %s %s %s\n' "$1" "$kw_r" "$kw_p" "$kw_o" "$kw_e" || exit 1
+  [ "$kw_o" = - ] || kw_show "$kw_d/$kw_n.o" || exit 1
+  [ "$kw_e" = - ] || kw_show "$kw_d/$kw_n.e" || exit 1
 }
 
-# The frame of a step that printed something: sizes sent, sizes there, then the bytes.
+# What a step printed, as far as it is sent (one byte more than that says that there was more), and the mark that ends it: a
+# count would be one more process, and wrong when something goes on writing.
 kw_show() {
-  set -- "$1" $(wc -c "$kw_d/$kw_n.o" "$kw_d/$kw_n.e")
-  kw_o=$2 kw_e=$4
-  [ "$kw_o" -le 1048576 ] || kw_o=1048576
-  [ "$kw_e" -le 1048576 ] || kw_e=1048576
-  printf 'done %s %s %s %s %s %s %s\n' "$1" "$kw_r" "$kw_p" "$kw_o" "$kw_e" "$2" "$4"
-  if [ "$kw_o" != 0 ]; then head -c "$kw_o" "$kw_d/$kw_n.o" </dev/null; : >"$kw_d/$kw_n.o"; fi
-  if [ "$kw_e" != 0 ]; then head -c "$kw_e" "$kw_d/$kw_n.e" </dev/null; : >"$kw_d/$kw_n.e"; fi
+  head -c 1048577 "$1" </dev/null
+  : >"$1"
+  printf '\n%s\n' "$kw_mark"
 }
 
-# The end of a program: its output files go, and the secrets it was sent (the arguments).
+# The end of a program: the secrets and inputs it was sent (the arguments) go. Its output files are empty, and used again.
 kw_end() {
   if [ "$#" != 0 ]; then rm -f "$@"; fi
   printf 'end\n' || exit 1
-  rm -f "$kw_d"/*.[oei]
   kw_n=0
 }

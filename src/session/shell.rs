@@ -38,7 +38,8 @@ impl Shell {
     /// Starts it, teaches it the prelude, and waits for its greeting.
     pub(super) async fn start(connection: &dyn Connection, host: &str, user: &Become, prelude: &Sh) -> Result<Self, SessionError> {
         let Elevated { process, tail, read } = elevate(connection, host, user, None, &[]).await?;
-        let mut decoder = Decoder::default();
+        let nonce = nonce();
+        let mut decoder = Decoder::new(&nonce);
         decoder.buffer.extend_from_slice(&read);
         let mut shell = Self {
             stdin: process.stdin,
@@ -47,7 +48,6 @@ impl Shell {
             tail,
             hello: Hello { pid: 0, directory: String::new() },
         };
-        let nonce = nonce();
         let text = greeting(&nonce, user, prelude);
         let greeted = async {
             // When it is gone already, reading says so, and why is known there.
@@ -133,7 +133,7 @@ fn greeting(nonce: &str, user: &Become, prelude: &Sh) -> String {
         ),
         Become::No => "kw_x=-",
     };
-    format!("{{\n{PRELUDE}\n{prelude}\n{logged}\nprintf '\\nhello {nonce} %s %s %s\\n' \"$$\" \"$kw_d\" \"$kw_x\"\n}}\n")
+    format!("{{\nkw_mark={nonce}\n{PRELUDE}\n{prelude}\n{logged}\nprintf '\\nhello {nonce} %s %s %s\\n' \"$$\" \"$kw_d\" \"$kw_x\"\n}}\n")
 }
 
 /// Frames from a stream. Dropping a future of its methods loses nothing.

@@ -54,7 +54,7 @@ kw_find_check() {
 		fi
 	done
 	kw_out skipped "$kw_skipped"
-	kw_out now "$(date +%s)"
+	[ -z "$kw_aged" ] || kw_out now "$(date +%s)"
 }
 
 kw_tempfile_apply() {
