@@ -17,7 +17,7 @@ kw_d=
 for kw_x in /dev/shm /run /tmp /var/tmp; do
   if [ -z "$kw_d" ] && [ -d "$kw_x" ] && [ -w "$kw_x" ]; then kw_d=$(mktemp -d "$kw_x/kw.$$.XXXXXXXXXX" 2>/dev/null); fi
 done
-trap 'if [ -n "$kw_d" ]; then rm -rf "$kw_d"; fi' EXIT
+trap 'if [ -n "$kw_d" ]; then rm -rf "$kw_d" /var/tmp/kw.$$.*; fi' EXIT
 trap 'exit 129' HUP
 trap 'exit 141' PIPE
 trap 'exit 143' TERM
@@ -67,6 +67,9 @@ kw_show() {
 
 # The end of a program: the secrets and inputs it was sent (the arguments) go. Its output files are empty, and used again.
 kw_end() {
+  for kw_x; do
+    if [ -L "$kw_x" ]; then rm -f "$(readlink "$kw_x")"; fi
+  done
   if [ "$#" != 0 ]; then rm -f "$@"; fi
   printf 'end\n' || exit 1
   kw_n=0

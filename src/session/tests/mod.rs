@@ -206,6 +206,28 @@ async fn blobs_and_input_arrive_byte_by_byte() {
 }
 
 #[tokio::test]
+async fn what_is_large_lies_on_a_disk_and_goes_too() {
+    let content = bytes::Bytes::from(vec![b'x'; 300_000]);
+    let sha256 = sha256(&content);
+    for shell in SHELLS {
+        let session = session(shell).await;
+        for secret in [true, false] {
+            let blob = Blob { sha256: sha256.clone(), content: content.clone(), secret };
+            let check = Sh::fill("readlink \"$KW_BLOBS\"/{}", &[&sha256]);
+            let (outcomes, result) = run(&session, vec![ProgramStep { check, blobs: vec![blob], ..step(0, "", "") }]).await;
+            result.unwrap();
+            let place = String::from_utf8_lossy(&outcomes[0].stdout).trim().to_owned();
+            assert!(place.starts_with("/var/tmp/kw."), "{shell}: {place:?}");
+            assert_eq!(std::path::Path::new(&place).exists(), !secret, "{shell}: {place} belongs to its program when it is secret");
+            if !secret {
+                session.close().await;
+                assert!(!std::path::Path::new(&place).exists(), "{shell}: {place} is left");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_step_that_takes_too_long_is_stopped_with_all_its_children() {
     let each = SHELLS.map(async |shell| {
         let session = session(shell).await;
