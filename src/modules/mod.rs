@@ -33,6 +33,7 @@ mod prelude;
 mod pyre;
 mod replace;
 mod rpm;
+mod rpm_sources;
 mod script;
 mod stat;
 mod system;

@@ -18,6 +18,7 @@ const FILES: &[&str] = &[
     include_str!("sh/misc.sh"),
     include_str!("sh/net.sh"),
     include_str!("sh/rpm.sh"),
+    include_str!("sh/rpm_sources.sh"),
     include_str!("sh/system.sh"),
 ];
 

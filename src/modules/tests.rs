@@ -51,6 +51,7 @@ const GOLDEN: &[(&str, &str)] = &[
     ("modprobe", r#"{"name":"br_netfilter","persistent":"present"}"#),
     ("mount", r#"{"path":"/mnt/d","src":"/dev/sdb1","fstype":"ext4","state":"mounted"}"#),
     ("raw", r#"{"_free":"id; echo $X"}"#),
+    ("rpm_key", r#"{"key":"https://example.org/k","fingerprint":"AB CD"}"#),
     ("script", r#"{"_free":"run.sh one"}"#),
     ("selinux", r#"{"state":"permissive"}"#),
     ("service", r#"{"name":"ssh","state":"restarted"}"#),
@@ -65,7 +66,7 @@ const GOLDEN: &[(&str, &str)] = &[
     ("uri", r#"{"url":"https://example.org/","headers":{"Authorization":"Bearer t"}}"#),
     ("user", r#"{"name":"u","groups":"a,b","append":true,"password":"$6$x"}"#),
     ("wait_for", r#"{"port":6443,"host":"10.0.0.10"}"#),
-    ("yum_repository", r#"{"name":"k","baseurl":"https://example.org/","gpgkey":"https://example.org/k"}"#),
+    ("yum_repository", r#"{"name":"k","description":"K","baseurl":"https://example.org/","gpgkey":"https://example.org/k"}"#),
 ];
 
 #[test]
