@@ -29,6 +29,7 @@ mod mode;
 mod net;
 mod outcome;
 mod path;
+mod pip;
 mod prelude;
 mod pyre;
 mod replace;
@@ -44,6 +45,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod types;
+mod ufw;
 
 pub use args::validate_static;
 pub use command::FREE_FORM_OPTIONS;

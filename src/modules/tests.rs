@@ -41,6 +41,8 @@ const GOLDEN: &[(&str, &str)] = &[
     ("iptables", r#"{"chain":"INPUT","protocol":"tcp","destination_port":22,"jump":"ACCEPT"}"#),
     ("etcd_restore", r#"{"image":"registry.k8s.io/etcd:3.6.8-0","name":"n1","address":"10.0.0.10","token":"t"}"#),
     ("etcd_stand_down", "{}"),
+    ("pip", r#"{"name":"a","version":"1.0","virtualenv":"~/v","extra_args":"--index-url x"}"#),
+    ("ufw", r#"{"rule":"allow","port":"6443","proto":"tcp","insert":1}"#),
     ("pod_hosts", r#"{"container":"kube-proxy","host":"api.c.internal","addresses":["10.0.0.6","10.0.0.10"]}"#),
     ("kubeadm_init", r#"{"config":"apiVersion: kubeadm.k8s.io/v1beta4\n","ignore_preflight_errors":["Swap"]}"#),
     ("kubeadm_join", r#"{"config":"apiVersion: kubeadm.k8s.io/v1beta4\n    apiServerEndpoint: api:6443\n"}"#),

@@ -87,10 +87,10 @@ kw_yumrepo_apply() {
 	fi
 }
 
-# The fingerprints of all keys and subkeys in file $1, armoured or not, a line each; the first is that of the key itself. A
-# fingerprint is the SHA-1 of a key's packet (RFC 4880, 12.2).
+# The fingerprints of all keys and subkeys in file $1, armoured or not, a line each; the first is that of the key itself. With a
+# second argument no subkeys. A fingerprint is the SHA-1 of a key's packet (RFC 4880, 12.2).
 kw_key_prints() {
-	if grep -q 'BEGIN PGP PUBLIC KEY' "$1" 2>/dev/null; then kw_dearmor <"$1"; else cat "$1"; fi | od -An -v -tx1 | awk '
+	if grep -q 'BEGIN PGP PUBLIC KEY' "$1" 2>/dev/null; then kw_dearmor <"$1"; else cat "$1"; fi | od -An -v -tx1 | awk -v "main=${2:-}" '
 		BEGIN {
 			for (i = 0; i < 256; i++) {
 				h = sprintf("%02x", i)
@@ -119,7 +119,7 @@ kw_key_prints() {
 					if (t % 4 == 3) exit
 					size = big(t % 4 == 2 ? 4 : t % 4 + 1)
 				}
-				if ((tag == 6 || tag == 14) && byte[at] == "04" && at + size - 1 <= count) {
+				if ((tag == 6 || tag == 14 && main == "") && byte[at] == "04" && at + size - 1 <= count) {
 					printf "\\231%s%s", octal[sprintf("%02x", int(size / 256))], octal[sprintf("%02x", size % 256)]
 					for (i = at; i < at + size; i++) printf "%s", octal[byte[i]]
 					print ""
