@@ -261,8 +261,26 @@ pub static SELINUX: ModuleDef = ModuleDef {
     facts: &[],
     compile: |args, _| {
         let o = Opts::read(&SELINUX, args)?;
-        let script = Script::new().set("kw_state", &o.text_or("state", "")).set("kw_policy", &o.text_or("policy", ""));
-        Ok(script.plain("kw_selinux_check", "kw_selinux_apply"))
+        let (state, file) = (o.text_or("state", ""), o.text_or("configfile", "/etc/selinux/config"));
+        if state != "disabled" && !o.has("policy") {
+            return Err(ArgError(format!("selinux: state {state} needs a policy")));
+        }
+        Ok(Script::new()
+            .set("kw_state", &state)
+            .set("kw_policy", &o.text_or("policy", ""))
+            .set("kw_configfile", &file)
+            .flag("kw_grub", o.flag("update_kernel_param", false))
+            .work(
+                "kw_selinux_check",
+                "kw_selinux_apply",
+                outcome::with(move |result, said, _| {
+                    // Playbooks ask for it, also where nothing changed.
+                    result.fields.insert("reboot_required".into(), said.has("reboot").into());
+                    result.fields.insert("state".into(), state.as_str().into());
+                    result.fields.insert("policy".into(), said.get("policy").into());
+                    result.fields.insert("configfile".into(), file.as_str().into());
+                }),
+            ))
     },
 };
 
@@ -369,7 +387,7 @@ for a; do case $a in -*) ;; *) grep -qx -- "$a" "$R/have" || bad=1 ;; esac; done
     #[test]
     fn selinux_is_set_in_the_file() {
         let prepare = |root: &Root| root.write("etc/selinux/config", "# c\nSELINUX=enforcing\nSELINUXTYPE=targeted\n");
-        converges(&SELINUX, r#"{"state":"permissive"}"#, prepare, |root| {
+        converges(&SELINUX, r#"{"state":"permissive","policy":"targeted"}"#, prepare, |root| {
             assert_eq!(root.read("etc/selinux/config"), "# c\nSELINUX=permissive\nSELINUXTYPE=targeted\n");
         });
     }

@@ -55,7 +55,7 @@ const GOLDEN: &[(&str, &str)] = &[
     ("raw", r#"{"_free":"id; echo $X"}"#),
     ("rpm_key", r#"{"key":"https://example.org/k","fingerprint":"AB CD"}"#),
     ("script", r#"{"_free":"run.sh one"}"#),
-    ("selinux", r#"{"state":"permissive"}"#),
+    ("selinux", r#"{"state":"permissive","policy":"targeted"}"#),
     ("service", r#"{"name":"ssh","state":"restarted"}"#),
     ("shell", r#"{"_free":"set -o pipefail; a | b && it's","executable":"/bin/bash"}"#),
     ("slurp", r#"{"src":"/etc/hostname"}"#),

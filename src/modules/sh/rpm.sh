@@ -247,9 +247,10 @@ kw_dnf_apply() {
 		END { for (p in was) if (p != "") print "Removed: " p }' | sort)"
 }
 
+# selinux. What the kernel does now, what the file says for the next start, and with kw_grub the kernel's command line.
 kw_selinux_check() {
 	kw_todo=''
-	kw_config=${KW_ROOT-}/etc/selinux/config
+	kw_config=${KW_ROOT-}$kw_configfile
 	if [ ! -f "$kw_config" ]; then
 		[ "$kw_state" = disabled ] || kw_fail "SELinux is not installed on this host ($kw_config is missing)"
 		return 0
@@ -257,19 +258,31 @@ kw_selinux_check() {
 	kw_now='' kw_type=''
 	while IFS='=' read -r kw_k kw_v; do
 		case $kw_k in
-		SELINUX) kw_now=$kw_v ;;
-		SELINUXTYPE) kw_type=$kw_v ;;
+		SELINUX) kw_now=${kw_v%"${kw_v##*[! 	]}"} ;;
+		SELINUXTYPE) kw_type=${kw_v%"${kw_v##*[! 	]}"} ;;
 		esac
 	done <"$kw_config"
 	[ "$kw_now" = "$kw_state" ] || kw_todo=file
 	[ -z "$kw_policy" ] || [ "$kw_type" = "$kw_policy" ] || kw_todo=file
+	kw_out policy "${kw_policy:-$kw_type}"
 	if [ -r "${KW_ROOT-}/sys/fs/selinux/enforce" ]; then
 		read -r kw_live <"${KW_ROOT-}/sys/fs/selinux/enforce" || :
 		case $kw_state:$kw_live in
 		enforcing:0 | permissive:1 | disabled:1) kw_todo="$kw_todo live" ;;
 		esac
-	elif [ "$kw_state" != disabled ]; then
-		kw_out out_reboot_required 1
+		[ "$kw_state" != disabled ] || kw_out reboot 1
+	else
+		[ "$kw_state" = disabled ] || kw_out reboot 1
+	fi
+	if [ -n "$kw_grub" ]; then
+		kw_has grubby || kw_fail "grubby is not installed on this host: update_kernel_param needs it"
+		# Every kernel's arguments: `selinux=0` is wanted in all of them, or in none.
+		kw_off=$(grubby --info=ALL | awk '/^args=/ { n++; if ((" " $0 " ") ~ /[ "]selinux=0[ "]/) off++ } END { print off + 0 "/" n + 0 }')
+		case $kw_state:$kw_off in
+		disabled:*) [ "${kw_off%/*}" = "${kw_off#*/}" ] || kw_todo="$kw_todo grub" ;;
+		*:0/*) ;;
+		*) kw_todo="$kw_todo grub" ;;
+		esac
 	fi
 	[ -z "$kw_todo" ] || return 10
 }
@@ -277,10 +290,17 @@ kw_selinux_apply() {
 	for kw_do in $kw_todo; do
 		case $kw_do in
 		file)
+			# An earlier task may have brought the policy: a check does not ask for it.
+			[ -z "$kw_policy" ] || [ "$kw_type" = "$kw_policy" ] || [ -e "${KW_ROOT-}/etc/selinux/$kw_policy/policy" ] || kw_fail "there is no SELinux policy $kw_policy on this host (in /etc/selinux)"
 			kw_plain_file
-			awk -v "s=$kw_state" -v "p=$kw_policy" '/^SELINUX=/ {print "SELINUX=" s; n = 1; next} /^SELINUXTYPE=/ && p {print "SELINUXTYPE=" p; next} {print} END {if (!n) print "SELINUX=" s}' "$kw_config" | kw_write "$kw_config"
+			awk -v "s=$kw_state" -v "p=$kw_policy" '
+				/^SELINUX=/ { print "SELINUX=" s; state = 1; next }
+				/^SELINUXTYPE=/ && p != "" { print "SELINUXTYPE=" p; type = 1; next }
+				{ print }
+				END { if (!state) print "SELINUX=" s; if (!type && p != "") print "SELINUXTYPE=" p }' "$kw_config" | kw_write "$kw_config"
 			;;
 		live) if [ "$kw_state" = enforcing ]; then setenforce 1; else setenforce 0; fi ;;
+		grub) if [ "$kw_state" = disabled ]; then grubby --update-kernel=ALL --args selinux=0; else grubby --update-kernel=ALL --remove-args selinux=0; fi ;;
 		esac
 	done
 }
