@@ -221,20 +221,27 @@ pub static APT_KEY: ModuleDef = ModuleDef {
         let o = Opts::read(&APT_KEY, args)?;
         let data = o.value("data").map(to_text).unwrap_or_default();
         let url = o.text("url").or_else(|| o.text("file").map(|f| format!("file://{f}"))).unwrap_or_default();
-        let id = o.text_or("id", "");
-        let source = [&url, &id, &data].into_iter().find(|s| !s.is_empty()).cloned().unwrap_or_default();
-        if source.is_empty() {
-            return Err(ArgError("apt_key needs one of url, data, file, id with keyserver".into()));
+        // As in Ansible: at least eight hex digits, of which the last are the key's.
+        let id = o.text_or("id", "").trim().to_lowercase();
+        let id = id.strip_prefix("0x").unwrap_or(&id);
+        if !id.is_empty() && (id.len() < 8 || !id.bytes().all(|b| b.is_ascii_hexdigit())) {
+            return Err(ArgError(format!("'{id}' is no key's id")));
         }
-        let keyring =
-            o.text("keyring").unwrap_or_else(|| format!("/etc/apt/trusted.gpg.d/kubewright-{}.gpg", &sha256(source.as_bytes())[..12]));
+        let absent = o.text_or("state", "present") == "absent";
+        let Some(source) = [url.as_str(), id, &data].into_iter().find(|s| !s.is_empty()) else {
+            return Err(ArgError("apt_key needs one of url, data, file, id with keyserver".into()));
+        };
+        if source == id && !absent && data.is_empty() && !o.has("keyserver") {
+            return Err(ArgError(format!("apt_key: an id says nothing of where key {id} comes from: url, data, file or keyserver does")));
+        }
         Ok(Script::new()
-            .set("kw_keyfile", &keyring)
+            .set("kw_ring", &o.text_or("keyring", ""))
+            .set("kw_keyfile", &format!("/etc/apt/trusted.gpg.d/kubewright-{}.gpg", &sha256(source.as_bytes())[..12]))
             .set("kw_key_url", &url)
             .blob("kw_key_sha", data, false)
             .set("kw_keyserver", &o.text_or("keyserver", ""))
-            .set("kw_id", &id)
-            .set("kw_state", &o.text_or("state", "present"))
+            .set("kw_id", id)
+            .set("kw_state", if absent { "absent" } else { "present" })
             .flag("kw_insecure", !o.flag("validate_certs", true))
             .plain("kw_aptkey_check", "kw_aptkey_apply"))
     },

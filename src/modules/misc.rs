@@ -1,4 +1,4 @@
-//! `iptables`, `ufw`, `alternatives`, `timezone`, `pip`, `git`.
+//! `iptables`, `alternatives`, `timezone`, `git`.
 
 use super::{
     ArgError, Finish, ModuleDef, OptionType as T,
@@ -180,69 +180,6 @@ fn rule(o: &Opts) -> Vec<String> {
     words
 }
 
-/// `community.general.ufw`
-pub static UFW: ModuleDef = ModuleDef {
-    names: &["ufw"],
-    options: &[
-        opt("state", T::Str).choices(&["enabled", "disabled", "reloaded", "reset"]),
-        opt("default", T::Str).alias(&["policy"]).choices(&["allow", "deny", "reject"]),
-        opt("direction", T::Str).choices(&["in", "incoming", "out", "outgoing", "routed"]),
-        opt("rule", T::Str).choices(&["allow", "deny", "limit", "reject"]),
-        opt("port", T::Str).alias(&["to_port"]),
-        opt("from_port", T::Str),
-        opt("proto", T::Str).alias(&["protocol"]),
-        opt("name", T::Str).alias(&["app"]),
-        opt("from_ip", T::Str).alias(&["from", "src"]),
-        opt("to_ip", T::Str).alias(&["dest", "to"]),
-        opt("interface", T::Str).alias(&["if"]),
-        opt("insert", T::Int),
-        opt("route", T::Bool),
-        opt("log", T::Bool),
-        opt("comment", T::Str),
-        opt("delete", T::Bool),
-        opt("logging", T::Str),
-    ],
-    free_form: false,
-    facts: &[],
-    compile: |args, _| {
-        let o = Opts::read(&UFW, args)?;
-        let direction = o.text_or("direction", "incoming");
-        let mut words: Vec<String> = Vec::new();
-        if let Some(rule) = o.text("rule") {
-            words.push(rule);
-            if o.has("direction") || o.has("interface") {
-                words.push(if direction.starts_with("out") { "out" } else { "in" }.into());
-            }
-            for (prefix, name) in [("on", "interface"), ("from", "from_ip"), ("port", "from_port")] {
-                words.extend(o.text(name).into_iter().flat_map(|v| [prefix.to_owned(), v]));
-            }
-            if !o.has("from_ip") {
-                words.extend(["from".to_owned(), "any".to_owned()]);
-            }
-            words.extend(["to".to_owned(), o.text_or("to_ip", "any")]);
-            for (prefix, name) in [("port", "port"), ("proto", "proto"), ("app", "name"), ("comment", "comment")] {
-                words.extend(o.text(name).filter(|v| name != "proto" || v != "any").into_iter().flat_map(|v| [prefix.to_owned(), v]));
-            }
-        }
-        let side = if direction.starts_with("out") {
-            "outgoing"
-        } else if direction == "routed" {
-            "routed"
-        } else {
-            "incoming"
-        };
-        let default = o.text_or("default", "");
-        Ok(Script::new()
-            .set("kw_state", &o.text_or("state", ""))
-            .set("kw_default", &default)
-            .set("kw_default_shown", &default)
-            .set("kw_direction", side)
-            .set("kw_delete", if o.flag("delete", false) { "delete" } else { "" })
-            .args(&words)
-            .plain("kw_ufw_check \"$@\"", "kw_ufw_apply \"$@\""))
-    },
-};
-
 /// `community.general.alternatives`
 pub static ALTERNATIVES: ModuleDef = ModuleDef {
     names: &["alternatives"],
@@ -279,55 +216,6 @@ pub static TIMEZONE: ModuleDef = ModuleDef {
             return Err(ArgError("timezone: hwclock is not supported".into()));
         }
         Ok(Script::new().set("kw_name", &o.text_or("name", "")).plain("kw_timezone_check", "kw_timezone_apply"))
-    },
-};
-
-/// `lib/ansible/modules/pip.py`
-pub static PIP: ModuleDef = ModuleDef {
-    names: &["pip"],
-    options: &[
-        opt("name", T::List),
-        opt("version", T::Str),
-        opt("requirements", T::Str),
-        opt("state", T::Str).choices(&["absent", "forcereinstall", "latest", "present"]),
-        opt("extra_args", T::Str),
-        opt("executable", T::Path),
-        opt("virtualenv", T::Path),
-        opt("virtualenv_command", T::Path),
-        opt("virtualenv_site_packages", T::Bool),
-        opt("virtualenv_python", T::Str),
-        opt("chdir", T::Path),
-        opt("editable", T::Bool),
-        opt("umask", T::Str),
-        opt("break_system_packages", T::Bool),
-    ],
-    free_form: false,
-    facts: &[],
-    compile: |args, _| {
-        let o = Opts::read(&PIP, args)?;
-        let mut names = o.list("name");
-        if let (Some(version), [name]) = (o.text("version"), &mut names[..]) {
-            *name = format!("{name}=={version}");
-        }
-        let breaking = if o.flag("break_system_packages", false) { " --break-system-packages" } else { "" };
-        Ok(Script::new()
-            .set("kw_pip", &o.text_or("executable", "pip3"))
-            .set("kw_venv", &o.text_or("virtualenv", ""))
-            .set("kw_venv_command", &o.text_or("virtualenv_command", "python3 -m venv"))
-            .set("kw_requirements", &o.text_or("requirements", ""))
-            .set("kw_state", &o.text_or("state", "present"))
-            .set("kw_extra", &format!("{}{breaking}", o.text_or("extra_args", "")))
-            .set("kw_chdir", &o.text_or("chdir", ""))
-            .args(&names)
-            .work(
-                "kw_pip_check \"$@\"",
-                "kw_pip_apply \"$@\"",
-                outcome::with(|result, said, _| {
-                    if said.has("same") {
-                        result.changed = false;
-                    }
-                }),
-            ))
     },
 };
 
@@ -423,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn time_zone_and_pip() {
+    fn time_zones_exist() {
         converges(
             &TIMEZONE,
             r#"{"name":"Etc/UTC"}"#,
@@ -431,9 +319,5 @@ mod tests {
             |root| assert_eq!(root.read("etc/timezone"), "Etc/UTC\n"),
         );
         fails(&TIMEZONE, r#"{"name":"Mars/Base"}"#, |_| {}, "no time zone Mars/Base");
-        let pip = |root: &Root| {
-            root.stub("pip3", r#"case $1 in list) cat "$R/have" 2>/dev/null ;; install) echo 'Ansible_Core==2.1' >>"$R/have"; echo 'Successfully installed x' ;; esac"#);
-        };
-        converges(&PIP, r#"{"name":"ansible-core","version":"2.1"}"#, pip, |_| {});
     }
 }

@@ -29,10 +29,12 @@ mod mode;
 mod net;
 mod outcome;
 mod path;
+mod pip;
 mod prelude;
 mod pyre;
 mod replace;
 mod rpm;
+mod rpm_sources;
 mod script;
 mod stat;
 mod system;
@@ -43,6 +45,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod types;
+mod ufw;
 
 pub use args::validate_static;
 pub use command::FREE_FORM_OPTIONS;

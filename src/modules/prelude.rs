@@ -17,8 +17,11 @@ const FILES: &[&str] = &[
     include_str!("sh/apt.sh"),
     include_str!("sh/misc.sh"),
     include_str!("sh/net.sh"),
+    include_str!("sh/pip.sh"),
     include_str!("sh/rpm.sh"),
+    include_str!("sh/rpm_sources.sh"),
     include_str!("sh/system.sh"),
+    include_str!("sh/ufw.sh"),
 ];
 
 /// All functions that steps call.

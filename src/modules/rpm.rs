@@ -1,13 +1,13 @@
-//! The RHEL family: `dnf`, `yum`, `package` (whatever the host has), `yum_repository`, `rpm_key`, `selinux`, `firewalld`.
+//! The RHEL family: `dnf`, `yum`, `package` (whatever the host has), `selinux`, `firewalld`.
 
 use super::{
-    ArgError, Args, Env, ModuleDef, OptionType as T, Work, apt,
+    ArgError, Args, Env, ModuleDef, OptionType as T, TaskResult, Work, apt,
     args::{Opts, opt},
-    files::{attributes, file_options},
-    outcome,
-    script::{Script, sha256},
+    outcome::{self, Said},
+    script::Script,
 };
-use std::fmt::Write;
+use minijinja::Value;
+use std::sync::Arc;
 
 macro_rules! dnf {
     ($(#[$doc:meta])* $name:ident $names:expr) => {
@@ -22,12 +22,22 @@ macro_rules! dnf {
                 opt("disable_excludes", T::Str),
                 opt("exclude", T::List),
                 opt("update_cache", T::Bool).alias(&["expire-cache"]),
+                opt("update_only", T::Bool),
                 opt("allow_downgrade", T::Bool),
                 opt("allowerasing", T::Bool),
                 opt("autoremove", T::Bool),
+                opt("best", T::Bool),
+                opt("bugfix", T::Bool),
+                opt("cacheonly", T::Bool),
+                opt("conf_file", T::Str),
                 opt("disable_gpg_check", T::Bool),
-                opt("installroot", T::Str),
+                opt("disable_plugin", T::List),
+                opt("download_dir", T::Str),
+                opt("download_only", T::Bool),
+                opt("enable_plugin", T::List),
+                opt("install_repoquery", T::Bool),
                 opt("install_weak_deps", T::Bool),
+                opt("installroot", T::Str),
                 opt("lock_timeout", T::Int),
                 opt("nobest", T::Bool),
                 opt("releasever", T::Str),
@@ -39,7 +49,7 @@ macro_rules! dnf {
             ],
             free_form: false,
             facts: &[],
-            compile: |args, _| rpm_packages(&Opts::read(&$name, args)?),
+            compile: |args, env| rpm_packages(&Opts::read(&$name, args)?, env),
         };
     };
 }
@@ -53,52 +63,134 @@ dnf! {
     YUM &["yum"]
 }
 
-fn rpm_packages(o: &Opts) -> Result<Work, ArgError> {
-    let names: Vec<String> = o.list("name").into_iter().filter(|n| !n.trim().is_empty()).collect();
-    if let Some(bad) = names.iter().find(|n| n.starts_with('-') || n.contains(char::is_whitespace)) {
-        return Err(ArgError(format!("'{bad}' is no package name")));
+/// What every call of dnf is given: where packages come from, and what is allowed with them.
+fn dnf_options(o: &Opts) -> Vec<String> {
+    let each = |name: &str, option: &str| o.list(name).iter().map(|v| format!("--{option}={v}")).collect::<Vec<_>>();
+    let mut options = Vec::new();
+    if let Some(file) = o.text("conf_file") {
+        options.push(format!("--config={file}"));
     }
-    let state = match o.text_or("state", "present").as_str() {
-        "installed" => "present".to_owned(),
-        "removed" => "absent".to_owned(),
-        other => other.to_owned(),
-    };
-    let mut repos: Vec<String> = o.list("enablerepo").iter().map(|r| format!("--enablerepo={r}")).collect();
-    repos.extend(o.list("disablerepo").iter().map(|r| format!("--disablerepo={r}")));
-    let mut options: Vec<String> = o.list("exclude").iter().map(|e| format!("--exclude={e}")).collect();
-    for (name, text) in [
-        ("disable_gpg_check", "--nogpgcheck"),
-        ("allowerasing", "--allowerasing"),
-        ("nobest", "--nobest"),
-        ("skip_broken", "--skip-broken"),
-        ("security", "--security"),
-    ] {
-        if o.flag(name, false) {
-            options.push(text.to_owned());
-        }
+    if let Some(root) = o.text("installroot").filter(|r| r != "/") {
+        options.push(format!("--installroot={root}"));
     }
+    // Those that are enabled win over those that are disabled, whatever their order in the task.
+    options.extend(each("disablerepo", "disablerepo"));
+    options.extend(each("enablerepo", "enablerepo"));
+    options.extend(each("disable_plugin", "disableplugin"));
+    options.extend(each("enable_plugin", "enableplugin"));
+    options.extend(each("exclude", "exclude"));
     if let Some(what) = o.text("disable_excludes") {
         options.push(format!("--disableexcludes={what}"));
     }
     if let Some(version) = o.text("releasever") {
         options.push(format!("--releasever={version}"));
     }
-    if o.maybe_flag("install_weak_deps") == Some(false) {
-        options.push("--setopt=install_weak_deps=False".to_owned());
+    // Signatures are asked for where a repository says nothing of them, and of files: dnf's own default is not to.
+    if o.flag("disable_gpg_check", false) {
+        options.push("--nogpgcheck".to_owned());
+    } else {
+        options.extend(["--setopt=gpgcheck=1", "--setopt=localpkg_gpgcheck=1"].map(str::to_owned));
     }
-    if let Some(bad) = repos.iter().chain(&options).find(|t| t.contains(char::is_whitespace)) {
+    // What a package needed stays unless `autoremove` asks for more.
+    options.push(format!("--setopt=clean_requirements_on_remove={}", u8::from(o.flag("autoremove", false))));
+    match (o.maybe_flag("nobest"), o.maybe_flag("best")) {
+        (Some(on), _) => options.push(format!("--setopt=best={}", u8::from(!on))),
+        (None, Some(on)) => options.push(format!("--setopt=best={}", u8::from(on))),
+        (None, None) => {}
+    }
+    for (name, wanted, text) in [
+        ("allowerasing", true, "--allowerasing"),
+        ("skip_broken", true, "--skip-broken"),
+        ("security", true, "--security"),
+        ("bugfix", true, "--bugfix"),
+        ("cacheonly", true, "--cacheonly"),
+        ("download_only", true, "--downloadonly"),
+        ("install_weak_deps", false, "--setopt=install_weak_deps=0"),
+        ("sslverify", false, "--setopt=sslverify=0"),
+    ] {
+        if o.maybe_flag(name) == Some(wanted) {
+            options.push(text.to_owned());
+        }
+    }
+    if let Some(dir) = o.text("download_dir").filter(|_| o.flag("download_only", false)) {
+        options.push(format!("--downloaddir={dir}"));
+    }
+    options
+}
+
+fn rpm_packages(o: &Opts, env: &Env<'_>) -> Result<Work, ArgError> {
+    // A list's items may be lists themselves: `[a, "b,c"]`.
+    let names = o.list("name").iter().flat_map(|n| n.split(',').map(|n| n.trim().to_owned()).collect::<Vec<_>>()).collect::<Vec<_>>();
+    let names: Vec<String> = names.into_iter().filter(|n| !n.is_empty()).collect();
+    let compares = |n: &str| n.contains(['@', '<', '>', '=']);
+    if let Some(bad) = names.iter().find(|n| n.starts_with('-') || n.contains('\n') || (n.contains(' ') && !compares(n))) {
+        return Err(ArgError(format!("'{bad}' is no package name; several are separated by commas")));
+    }
+    let autoremove = o.flag("autoremove", false);
+    let state = match o.text("state").as_deref() {
+        None if autoremove => "absent",
+        None | Some("installed") => "present",
+        Some("removed") => "absent",
+        Some(other) => other,
+    }
+    .to_owned();
+    if autoremove && state != "absent" {
+        return Err(ArgError("autoremove goes with state=absent, or stands alone".into()));
+    }
+    let is_file = |n: &str| n.contains("://") || n.rsplit_once('.').is_some_and(|(_, end)| end == "rpm");
+    if let Some(file) = names.iter().find(|n| state == "absent" && is_file(n)) {
+        return Err(ArgError(format!("cannot remove the file {file}: name the package")));
+    }
+    let options = dnf_options(o);
+    if let Some(bad) = options.iter().find(|t| t.contains(char::is_whitespace)) {
         return Err(ArgError(format!("'{bad}' must not hold blanks")));
     }
+    let root = o.text_or("installroot", "");
+    let (only_cache, looks) = (names.is_empty() && !autoremove, env.check_mode);
+    let downloads = o.flag("download_only", false);
     Ok(Script::new()
         .set("kw_dnf", "dnf")
         .set("kw_state", &state)
-        .set("kw_repos", &repos.join(" "))
+        .set("kw_rpm_root", if root == "/" { "" } else { &root })
         .set("kw_options", &options.join(" "))
         .flag("kw_update", o.flag("update_cache", false))
-        .flag("kw_autoremove", o.flag("autoremove", false) && names.is_empty())
+        .flag("kw_autoremove", autoremove)
+        .flag("kw_downgrade", o.flag("allow_downgrade", false))
+        .flag("kw_only", o.flag("update_only", false))
+        .flag("kw_looks", looks)
         .set("kw_lock", &o.int("lock_timeout").filter(|l| *l > 30).unwrap_or(1800).to_string())
         .args(&names)
-        .plain("kw_dnf_check \"$@\"", "kw_dnf_apply \"$@\""))
+        .work(
+            "kw_dnf_check \"$@\"",
+            "kw_dnf_apply \"$@\"",
+            Arc::new(move |outcome| {
+                let (mut result, said) = outcome::base(outcome);
+                dnf_result(&mut result, &said, only_cache, looks, downloads);
+                result
+            }),
+        ))
+}
+
+/// `results`, `rc`, `msg`, and whether anything changed: that is what is different in rpm's list.
+fn dnf_result(result: &mut TaskResult, said: &Said, only_cache: bool, looks: bool, downloads: bool) {
+    if result.failed {
+        result.fields.insert("results".into(), Value::from(Vec::<Value>::new()));
+        return;
+    }
+    let lines = |name: &str| said.get(name).lines().filter(|l| !l.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+    let (notes, done) = (lines("notes"), lines("done"));
+    result.changed = result.changed && !only_cache && (looks || downloads || !done.is_empty());
+    result.msg = Some(
+        match (only_cache, result.changed) {
+            (true, _) => "Cache updated",
+            (_, false) => "Nothing to do",
+            (_, true) if looks => "Check mode: No changes made, but would have if not in check mode",
+            (_, true) => "",
+        }
+        .to_owned(),
+    );
+    result.fields.insert("rc".into(), 0.into());
+    result.fields.insert("results".into(), notes.into_iter().chain(done).map(Value::from).collect());
 }
 
 /// `lib/ansible/modules/package.py`: by `pkg_mgr`.
@@ -156,106 +248,6 @@ fn fact(env: &Env<'_>, name: &str) -> Option<String> {
     (env.facts)(name).and_then(|v| v.as_str().map(str::to_owned))
 }
 
-/// `lib/ansible/modules/yum_repository.py`
-pub static YUM_REPOSITORY: ModuleDef = ModuleDef {
-    names: &["yum_repository"],
-    options: file_options![
-        opt("name", T::Str).req(),
-        opt("state", T::Str).choices(&["absent", "present"]),
-        opt("file", T::Str),
-        opt("description", T::Str),
-        opt("baseurl", T::List),
-        opt("mirrorlist", T::Str),
-        opt("metalink", T::Str),
-        opt("enabled", T::Bool),
-        opt("gpgcheck", T::Bool),
-        opt("repo_gpgcheck", T::Bool),
-        opt("gpgkey", T::List),
-        opt("gpgcakey", T::Str),
-        opt("sslverify", T::Bool).alias(&["validate_certs"]),
-        opt("sslcacert", T::Str).alias(&["ca_cert"]),
-        opt("exclude", T::List),
-        opt("includepkgs", T::List),
-        opt("priority", T::Str),
-        opt("cost", T::Str),
-        opt("metadata_expire", T::Str),
-        opt("module_hotfixes", T::Bool),
-        opt("skip_if_unavailable", T::Bool),
-        opt("proxy", T::Str),
-        opt("timeout", T::Str),
-        opt("username", T::Str),
-        opt("password", T::Str),
-    ],
-    free_form: false,
-    facts: &[],
-    compile: |args, env| {
-        let o = Opts::read(&YUM_REPOSITORY, args)?;
-        let name = o.text_or("name", "");
-        let file = format!("/etc/yum.repos.d/{}.repo", o.text_or("file", &name).trim_end_matches(".repo"));
-        let present = o.text_or("state", "present") == "present";
-        if present && !["baseurl", "mirrorlist", "metalink"].iter().any(|k| o.has(k)) {
-            return Err(ArgError("yum_repository needs one of baseurl, mirrorlist, metalink".into()));
-        }
-        let mut text = format!("[{name}]\nname = {}\n", o.text_or("description", &name));
-        for spec in YUM_REPOSITORY.options {
-            let key = spec.name;
-            if matches!(key, "name" | "state" | "file" | "description" | "mode" | "owner" | "group" | "unsafe_writes") || !o.has(key) {
-                continue;
-            }
-            let value = match spec.kind {
-                T::Bool => if o.flag(key, false) { "1" } else { "0" }.to_owned(),
-                T::List if key == "exclude" || key == "includepkgs" => o.list(key).join(" "),
-                T::List => o.list(key).join("\n    "),
-                _ => o.text_or(key, ""),
-            };
-            let _ = writeln!(text, "{key} = {value}");
-        }
-        let script = Script::new()
-            .set("kw_state", if present { "present" } else { "absent" })
-            .set("kw_dest", &file)
-            .set("kw_keyfile", "")
-            .set("kw_key_url", "")
-            .blob("kw_sha", text.clone(), false)
-            .flag("kw_force", true)
-            .set("kw_validate", "")
-            .set("kw_backup", "")
-            .flag("kw_diff", env.diff);
-        Ok(attributes(script, &o)?.work(
-            "kw_deb822_check",
-            "kw_deb822_apply",
-            outcome::with(move |result, said, _| {
-                if let Some(diff) = result.diff.first_mut().filter(|_| !said.has("after")) {
-                    diff.after.clone_from(&text);
-                }
-                result.fields.insert("repo".into(), name.as_str().into());
-            }),
-        ))
-    },
-};
-
-/// `lib/ansible/modules/rpm_key.py`
-pub static RPM_KEY: ModuleDef = ModuleDef {
-    names: &["rpm_key"],
-    options: &[
-        opt("key", T::Str).req(),
-        opt("state", T::Str).choices(&["absent", "present"]),
-        opt("fingerprint", T::List),
-        opt("validate_certs", T::Bool),
-    ],
-    free_form: false,
-    facts: &[],
-    compile: |args, _| {
-        let o = Opts::read(&RPM_KEY, args)?;
-        let key = o.text_or("key", "");
-        Ok(Script::new()
-            .set("kw_key", &key)
-            .set("kw_keyhash", &sha256(key.as_bytes())[..16])
-            .set("kw_state", &o.text_or("state", "present"))
-            .flag("kw_insecure", !o.flag("validate_certs", true))
-            .plain("kw_rpmkey_check", "kw_rpmkey_apply"))
-    },
-};
-
 /// `ansible.posix.selinux`
 pub static SELINUX: ModuleDef = ModuleDef {
     names: &["selinux"],
@@ -269,8 +261,26 @@ pub static SELINUX: ModuleDef = ModuleDef {
     facts: &[],
     compile: |args, _| {
         let o = Opts::read(&SELINUX, args)?;
-        let script = Script::new().set("kw_state", &o.text_or("state", "")).set("kw_policy", &o.text_or("policy", ""));
-        Ok(script.plain("kw_selinux_check", "kw_selinux_apply"))
+        let (state, file) = (o.text_or("state", ""), o.text_or("configfile", "/etc/selinux/config"));
+        if state != "disabled" && !o.has("policy") {
+            return Err(ArgError(format!("selinux: state {state} needs a policy")));
+        }
+        Ok(Script::new()
+            .set("kw_state", &state)
+            .set("kw_policy", &o.text_or("policy", ""))
+            .set("kw_configfile", &file)
+            .flag("kw_grub", o.flag("update_kernel_param", false))
+            .work(
+                "kw_selinux_check",
+                "kw_selinux_apply",
+                outcome::with(move |result, said, _| {
+                    // Playbooks ask for it, also where nothing changed.
+                    result.fields.insert("reboot_required".into(), said.has("reboot").into());
+                    result.fields.insert("state".into(), state.as_str().into());
+                    result.fields.insert("policy".into(), said.get("policy").into());
+                    result.fields.insert("configfile".into(), file.as_str().into());
+                }),
+            ))
     },
 };
 
@@ -337,40 +347,47 @@ pub static FIREWALLD: ModuleDef = ModuleDef {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::modules::testing::{Root, converges};
+    use crate::modules::testing::{Root, compile, converges};
+
+    /// An rpm that knows the names in `have`, and a dnf that writes down how it was called and adds its last word to them.
+    fn host(root: &Root) {
+        root.write("have", "bash\n");
+        root.stub(
+            "rpm",
+            r#"case " $* " in *' -qa '*) exec cat "$R/have" ;; esac
+for a; do case $a in -*) ;; *) grep -qx -- "$a" "$R/have" || bad=1 ;; esac; done; exit ${bad:-0}"#,
+        );
+        root.stub("dnf", r#"echo "$*" >>"$R/calls"; for a; do last=$a; done; echo "$last" >>"$R/have""#);
+    }
 
     #[test]
     fn dnf_installs_what_rpm_does_not_know() {
-        let prepare = |root: &Root| {
-            root.write("have", "bash\n");
-            root.stub("rpm", r#"q=''; for a; do case $a in --quiet) q=1 ;; -*|'have '*) ;; *) last=$a; if ! grep -qx "$a" "$R/have"; then [ -n "$q" ] || echo "no package provides $a"; bad=1; fi ;; esac; done; exit ${bad:-0}"#);
-            root.stub("dnf", r#"echo "$*" >>"$R/calls"; for a; do last=$a; done; echo "$last" >>"$R/have""#);
-        };
-        converges(&DNF, r#"{"name":["bash","containerd.io"],"disable_excludes":"kubernetes"}"#, prepare, |root| {
-            assert_eq!(root.read("calls"), "-q -y --disableexcludes=kubernetes install -- bash containerd.io\n");
+        converges(&DNF, r#"{"name":["bash","containerd.io"],"disable_excludes":"kubernetes"}"#, host, |root| {
+            assert_eq!(
+                root.read("calls"),
+                "-q -y --disableexcludes=kubernetes --setopt=gpgcheck=1 --setopt=localpkg_gpgcheck=1 --setopt=clean_requirements_on_remove=0 install -- containerd.io\n"
+            );
         });
     }
 
     #[test]
-    fn a_repository_is_a_file() {
-        let args = r#"{"name":"kubernetes","description":"K","baseurl":"https://x/","gpgcheck":true,"exclude":["kubelet","kubeadm"]}"#;
-        converges(
-            &YUM_REPOSITORY,
-            args,
-            |r| r.write("etc/yum.repos.d/x", ""),
-            |root| {
-                assert_eq!(
-                    root.read("etc/yum.repos.d/kubernetes.repo"),
-                    "[kubernetes]\nname = K\nbaseurl = https://x/\ngpgcheck = 1\nexclude = kubelet kubeadm\n"
-                );
-            },
-        );
+    fn files_and_odd_names_are_refused() {
+        for (args, why) in [
+            (r#"{"name":"a b"}"#, "no package name"),
+            (r#"{"name":"-y"}"#, "no package name"),
+            (r#"{"name":"/x/a.rpm","state":"absent"}"#, "cannot remove the file"),
+            (r#"{"name":"a","state":"present","autoremove":true}"#, "autoremove"),
+            (r#"{"name":"a","exclude":["b c"]}"#, "must not hold blanks"),
+        ] {
+            let Err(error) = compile(&DNF, &crate::modules::testing::args(args)) else { panic!("{args} was taken") };
+            assert!(error.0.contains(why), "{args}: {error}");
+        }
     }
 
     #[test]
     fn selinux_is_set_in_the_file() {
         let prepare = |root: &Root| root.write("etc/selinux/config", "# c\nSELINUX=enforcing\nSELINUXTYPE=targeted\n");
-        converges(&SELINUX, r#"{"state":"permissive"}"#, prepare, |root| {
+        converges(&SELINUX, r#"{"state":"permissive","policy":"targeted"}"#, prepare, |root| {
             assert_eq!(root.read("etc/selinux/config"), "# c\nSELINUX=permissive\nSELINUXTYPE=targeted\n");
         });
     }

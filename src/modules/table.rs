@@ -2,7 +2,7 @@
 
 use super::{
     ModuleDef, accounts, apt, apt_sources, archives, blockinfile, command, control, copy, etcd, file, ini_file, k8s, kubeadm, lineinfile,
-    look, misc, net, replace, rpm, stat, system, systemd,
+    look, misc, net, pip, replace, rpm, rpm_sources, stat, system, systemd, ufw,
 };
 
 static ALL: &[&ModuleDef] = &[
@@ -73,9 +73,9 @@ static ALL: &[&ModuleDef] = &[
     &archives::ARCHIVE,
     &misc::GIT,
     &misc::IPTABLES,
-    &misc::PIP,
+    &pip::PIP,
     &misc::TIMEZONE,
-    &misc::UFW,
+    &ufw::UFW,
     &archives::UNARCHIVE,
     &net::GET_URL,
     &net::URI,
@@ -84,10 +84,10 @@ static ALL: &[&ModuleDef] = &[
     &rpm::DNF,
     &rpm::FIREWALLD,
     &rpm::PACKAGE,
-    &rpm::RPM_KEY,
+    &rpm_sources::RPM_KEY,
     &rpm::SELINUX,
     &rpm::YUM,
-    &rpm::YUM_REPOSITORY,
+    &rpm_sources::YUM_REPOSITORY,
     &stat::STAT,
     &system::HOSTNAME,
     &system::MODPROBE,

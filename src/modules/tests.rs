@@ -41,6 +41,8 @@ const GOLDEN: &[(&str, &str)] = &[
     ("iptables", r#"{"chain":"INPUT","protocol":"tcp","destination_port":22,"jump":"ACCEPT"}"#),
     ("etcd_restore", r#"{"image":"registry.k8s.io/etcd:3.6.8-0","name":"n1","address":"10.0.0.10","token":"t"}"#),
     ("etcd_stand_down", "{}"),
+    ("pip", r#"{"name":"a","version":"1.0","virtualenv":"~/v","extra_args":"--index-url x"}"#),
+    ("ufw", r#"{"rule":"allow","port":"6443","proto":"tcp","insert":1}"#),
     ("pod_hosts", r#"{"container":"kube-proxy","host":"api.c.internal","addresses":["10.0.0.6","10.0.0.10"]}"#),
     ("kubeadm_init", r#"{"config":"apiVersion: kubeadm.k8s.io/v1beta4\n","ignore_preflight_errors":["Swap"]}"#),
     ("kubeadm_join", r#"{"config":"apiVersion: kubeadm.k8s.io/v1beta4\n    apiServerEndpoint: api:6443\n"}"#),
@@ -51,8 +53,9 @@ const GOLDEN: &[(&str, &str)] = &[
     ("modprobe", r#"{"name":"br_netfilter","persistent":"present"}"#),
     ("mount", r#"{"path":"/mnt/d","src":"/dev/sdb1","fstype":"ext4","state":"mounted"}"#),
     ("raw", r#"{"_free":"id; echo $X"}"#),
+    ("rpm_key", r#"{"key":"https://example.org/k","fingerprint":"AB CD"}"#),
     ("script", r#"{"_free":"run.sh one"}"#),
-    ("selinux", r#"{"state":"permissive"}"#),
+    ("selinux", r#"{"state":"permissive","policy":"targeted"}"#),
     ("service", r#"{"name":"ssh","state":"restarted"}"#),
     ("shell", r#"{"_free":"set -o pipefail; a | b && it's","executable":"/bin/bash"}"#),
     ("slurp", r#"{"src":"/etc/hostname"}"#),
@@ -65,7 +68,7 @@ const GOLDEN: &[(&str, &str)] = &[
     ("uri", r#"{"url":"https://example.org/","headers":{"Authorization":"Bearer t"}}"#),
     ("user", r#"{"name":"u","groups":"a,b","append":true,"password":"$6$x"}"#),
     ("wait_for", r#"{"port":6443,"host":"10.0.0.10"}"#),
-    ("yum_repository", r#"{"name":"k","baseurl":"https://example.org/","gpgkey":"https://example.org/k"}"#),
+    ("yum_repository", r#"{"name":"k","description":"K","baseurl":"https://example.org/","gpgkey":"https://example.org/k"}"#),
 ];
 
 #[test]

@@ -300,6 +300,11 @@ fn values(path: &str, theirs: &Value, ours: &Value, failed: bool, push: &mut imp
                 theirs.sort_by_key(key);
                 ours.sort_by_key(key);
             }
+            // What dnf installs and removes is a set.
+            if path.ends_with(".results") && theirs.iter().chain(&ours).all(Value::is_string) {
+                theirs.sort_by_key(Value::to_string);
+                ours.sort_by_key(Value::to_string);
+            }
             for (number, (theirs, ours)) in theirs.iter().zip(&ours).enumerate() {
                 values(&format!("{path}[{number}]"), theirs, ours, failed, push);
             }

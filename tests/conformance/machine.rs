@@ -1,4 +1,4 @@
-//! Machines to compare on: containers of the lab's node image, alike but for Python, which only the oracle's has.
+//! Machines to compare on: containers of the lab's node image, alike but for the Python packages that ansible-core's modules need.
 
 use kubewright::{event::Events, infra::lab::node_image, spec::LabSettings};
 use std::{
@@ -74,8 +74,8 @@ pub fn images() -> (String, String) {
     let settings = LabSettings { docker: None, image: "debian:12".to_owned(), resolved: false };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let node = runtime.block_on(node_image(&settings, &Events::none())).unwrap_or_else(|e| panic!("the lab's node image: {e}"));
-    let (dockerfile, setup) = (read(&recipe().join("Dockerfile")), read(&recipe().join("setup")));
-    let key = crate::hash([node.as_bytes(), dockerfile.as_bytes(), setup.as_bytes()]);
+    let [dockerfile, setup, packages] = ["Dockerfile", "setup", "packages"].map(|name| read(&recipe().join(name)));
+    let key = crate::hash([&node, &dockerfile, &setup, &packages].map(String::as_bytes));
     let image = |python: &str| {
         let name = format!("kubewright-conformance/{}:{key}", if python.is_empty() { "plain" } else { "python" });
         if docker(&["images", "-q", &name], None).is_empty() {

@@ -63,7 +63,8 @@ pub fn page() -> String {
         "# How far Ansible's language is compared with ansible-core\n\n\
          Generated; `UPDATE_DOCS=1 cargo test --features aws,testing --test conformance the_page` writes it anew.\n\n\
          Each case is a playbook in tests/conformance/cases. `make conformance` runs all of them by ansible-core 2.19 and by kubewright on two machines that are \
-         alike (Python only on the one that ansible-core drives), with `--check`, a first and a second time, and compares the recap, each task's end and \
+         alike (the Python packages that ansible-core's modules need are only on the one that it drives; Python itself is on both, since ufw, dnf and pip are \
+         written in it), with `--check`, a first and a second time, and compares the recap, each task's end and \
          result, and the files, owners, modes, packages and units that are there afterwards.\n",
     );
     let mut tables = String::new();

@@ -9,14 +9,16 @@ pub type Snapshot = BTreeMap<String, String>;
 /// Where cases may write. What systems and tools keep for themselves is left out.
 const LOOK: &str = r#"
 find /etc /home /root /opt /srv /usr/local /var/spool/cron /var/tmp /tmp/t -xdev \
-  \( -path '*/.ansible' -o -path '*/.cache' -o -path '/etc/python3*' -o -path /srv/repo -o -path /srv/www -o -path '/usr/local/lib/python*' \
+  \( -path '*/.ansible' -o -path '*/.cache' -o -path '/etc/python3*' -o -path /srv/repo -o -path /srv/rpms -o -path /srv/www -o -path '/usr/local/lib/python*' \
      -o -path '/etc/systemd/system/sysinit.target.wants' -o -path /etc/ssl/certs -o -path /etc/alternatives -o -path /var/tmp/systemd-private* \) -prune -o \
   ! -name .pwd.lock ! -name ld.so.cache ! -name mtab ! -name '*-' -printf '%p\t%y %m %u:%g %l\n' 2>/dev/null
 find /etc /home /root /opt /srv /usr/local /var/spool/cron /var/tmp /tmp/t -xdev -type f -size -2M \
-  ! -path '*/.ansible/*' ! -path '*/.cache/*' ! -path '/etc/python3*' ! -path '/srv/repo/*' ! -path '/srv/www/*' ! -path '/usr/local/lib/python*' \
+  ! -path '*/.ansible/*' ! -path '*/.cache/*' ! -path '/etc/python3*' ! -path '/srv/repo/*' ! -path '/srv/rpms/*' ! -path '/srv/www/*' ! -path '/usr/local/lib/python*' \
   ! -path '/etc/systemd/system/sysinit.target.wants/*' ! -path '/etc/ssl/certs/*' ! -path '/etc/alternatives/*' \
   ! -name .pwd.lock ! -name ld.so.cache ! -name mtab ! -name '*-' -exec sha256sum {} + 2>/dev/null | sed 's/^\\\?\([0-9a-f]*\)  \(.*\)/\2\tsha256 \1/'
 dpkg-query -W -f '${Package}\tpackage ${Version} ${db:Status-Abbrev} ${db:Status-Want}\n' 'kw-*' 2>/dev/null
+rpm -qa --qf '%{NAME}\trpm %{VERSION}-%{RELEASE} %{ARCH}\n' 'kw-*' 2>/dev/null
+rpm -qa --qf '%{NAME}\trpm %{SUMMARY}\n' gpg-pubkey 2>/dev/null
 systemctl list-unit-files --no-legend 'kw-*' | awk '{print $1 "\tunit file " $2}'
 systemctl list-units --all --no-legend --plain 'kw-*' | awk '{print $1 "\tunit " $3 " " $4}'
 "#;

@@ -317,28 +317,101 @@ kw_deb822_apply() {
 	kw_copy_apply
 }
 
-# apt_key: a keyring of its own in trusted.gpg.d (or kw_keyfile).
-kw_aptkey_check() {
-	kw_keyfile=${KW_ROOT-}$kw_keyfile
-	case $kw_state in
-	absent) [ ! -e "$kw_keyfile" ] || return 10 ;;
-	*) [ -s "$kw_keyfile" ] || return 10 ;;
+# apt_key. The key that is meant, from its URL, file or text, binary: file kw_from; its fingerprints: kw_found.
+kw_aptkey_source() {
+	kw_from=$KW_BLOBS/kw-apt-key
+	case $kw_key_url in
+	'') cat "$KW_BLOBS/$kw_key_sha" >"$kw_from.in" ;;
+	file://*) cat "${kw_key_url#file://}" >"$kw_from.in" || kw_fail "there is no key ${kw_key_url#file://}" ;;
+	*) kw_download "$kw_key_url" "$kw_from.in" || kw_fail "cannot download the key $kw_key_url" ;;
 	esac
+	if grep -q 'BEGIN PGP' "$kw_from.in"; then kw_dearmor <"$kw_from.in" >"$kw_from"; else mv -f -- "$kw_from.in" "$kw_from"; fi
+	kw_found=$(kw_key_prints "$kw_from")
+	[ -n "$kw_found" ] || kw_fail "there is no key at ${kw_key_url:-data}"
 }
+
+# kw_rings: the keyrings with key kw_id (the end of a fingerprint), of kw_ring alone or of all that apt trusts.
+kw_aptkey_rings() {
+	kw_rings=''
+	if [ -n "$kw_ring" ]; then
+		set -- "$kw_ring"
+	else
+		set -- "${KW_ROOT-}"/etc/apt/trusted.gpg "${KW_ROOT-}"/etc/apt/trusted.gpg.d/*.gpg "${KW_ROOT-}"/etc/apt/trusted.gpg.d/*.asc
+	fi
+	for kw_xf; do
+		[ -s "$kw_xf" ] || continue
+		case "$(kw_key_prints "$kw_xf" | tr '\n' ' ')" in
+		*"$kw_id "*) kw_rings="$kw_rings$kw_xf
+" ;;
+		esac
+	done
+}
+
+kw_aptkey_check() {
+	kw_from='' kw_ring=${kw_ring:+${KW_ROOT-}$kw_ring}
+	kw_keyfile=${KW_ROOT-}$kw_keyfile
+	# A file of ours is named by the key's URL: the key is not fetched again.
+	if [ "$kw_state" = present ] && [ -z "$kw_ring$kw_id" ] && [ -s "$kw_keyfile" ]; then return 0; fi
+	if [ -z "$kw_id" ]; then
+		kw_aptkey_source
+		read -r kw_id <<-EOT
+			$kw_found
+		EOT
+	fi
+	kw_aptkey_rings
+	if [ "$kw_state" = absent ]; then
+		[ -z "$kw_rings" ] || return 10
+		return 0
+	fi
+	[ -z "$kw_rings" ] || return 0
+	[ -z "$kw_keyserver" ] || return 10
+	[ -n "$kw_from" ] || kw_aptkey_source
+	case "$(printf '%s ' $kw_found)" in
+	*"$kw_id "*) return 10 ;;
+	esac
+	kw_fail "${kw_key_url:-data} is not key $kw_id, but $kw_found"
+}
+
 kw_aptkey_apply() {
 	if [ "$kw_state" = absent ]; then
-		rm -f -- "$kw_keyfile"
-	elif [ -n "$kw_keyserver" ]; then
+		while read -r kw_xf; do
+			[ -n "$kw_xf" ] || continue
+			if [ "$(kw_key_prints "$kw_xf" main | grep -c .)" = 1 ]; then
+				rm -f -- "$kw_xf"
+			else
+				# One key of several: only gpg can take it out.
+				kw_has apt-key && kw_has gpg || kw_fail "$kw_xf has other keys than $kw_id too, and neither apt-key nor gpg is on this host to take it out"
+				apt-key --keyring "$kw_xf" del "$kw_id" >&2 </dev/null
+			fi
+		done <<-EOT
+			$kw_rings
+		EOT
+		return 0
+	fi
+	kw_keyfile=${kw_ring:-$kw_keyfile}
+	if [ -n "$kw_keyserver" ]; then
 		kw_has gpg || kw_fail "gpg is not installed on this host: a key server needs it"
 		kw_home=$(mktemp -d)
+		kw_from=$kw_home/key
 		kw_rc=0
-		gpg --homedir "$kw_home" --batch -q --keyserver "$kw_keyserver" --recv-keys "$kw_id" >&2 && gpg --homedir "$kw_home" --batch --export "$kw_id" >"$kw_home/key" || kw_rc=$?
-		[ "$kw_rc" = 0 ] && [ -s "$kw_home/key" ] && kw_plain_file 0644 && kw_write "$kw_keyfile" <"$kw_home/key" || kw_rc=1
-		rm -rf -- "$kw_home"
-		[ "$kw_rc" = 0 ] || kw_fail "cannot get key $kw_id from $kw_keyserver"
-	else
-		kw_keyring "$kw_keyfile"
+		gpg --homedir "$kw_home" --batch -q --keyserver "$kw_keyserver" --recv-keys "$kw_id" >&2 && gpg --homedir "$kw_home" --batch --export "$kw_id" >"$kw_from" || kw_rc=$?
+		[ "$kw_rc" = 0 ] && [ -s "$kw_from" ] || {
+			rm -rf -- "$kw_home"
+			kw_fail "cannot get key $kw_id from $kw_keyserver"
+		}
 	fi
+	kw_dir_of "$kw_keyfile"
+	mkdir -p -- "$kw_dir"
+	# A keyring is its keys, one after the other.
+	if [ -s "$kw_keyfile" ]; then
+		[ -n "$(kw_key_prints "$kw_keyfile")" ] && ! grep -q 'BEGIN PGP' "$kw_keyfile" || kw_fail "$kw_keyfile is no keyring that a key can be added to"
+	fi
+	kw_plain_file 0644
+	{
+		[ ! -s "$kw_keyfile" ] || cat "$kw_keyfile"
+		cat "$kw_from"
+	} | kw_write "$kw_keyfile"
+	[ -z "${kw_home-}" ] || rm -rf -- "$kw_home"
 }
 
 # apt_repository: one line in a .list file.

@@ -136,9 +136,6 @@ fn repositories_bring_their_key() {
             "{text}"
         );
     });
-    converges(def("apt_key"), r#"{"url":"https://x/key.asc","keyring":"/etc/apt/trusted.gpg.d/x.gpg"}"#, prepare, |root| {
-        assert_eq!(root.read("etc/apt/trusted.gpg.d/x.gpg"), "hello world");
-    });
     converges(def("apt_repository"), r#"{"repo":"deb https://x/ noble main","filename":"x","update_cache":false}"#, prepare, |root| {
         assert_eq!(root.read("etc/apt/sources.list.d/x.list"), "deb https://x/ noble main\n");
     });
@@ -156,4 +153,27 @@ fn a_key_that_cannot_be_had_leaves_no_half_repository() {
     };
     let args = r#"{"name":"k","uris":"https://x/","suites":"./","signed_by":"https://x/Release.key"}"#;
     fails(def("deb822_repository"), args, prepare, "cannot download the repository's key from https://x/Release.key");
+}
+
+#[test]
+fn apt_key_adds_to_a_keyring_and_takes_out_by_id() {
+    // A key is one packet here: 98 04 (its kind and size), then version 4 and three bytes.
+    let prepare = move |root: &Root| {
+        root.write("etc/apt/trusted.gpg.d/other.gpg", "no key");
+        root.write("served", "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmAQEAAAB\n=abcd\n-----END PGP PUBLIC KEY BLOCK-----\n");
+        root.stub("curl", r#"while [ $# -gt 2 ]; do case $1 in -o) to=$2 ;; esac; shift; done; cp "$R/served" "$to""#);
+    };
+    let print = "01691ea940c5e1ae1e2df6bffadb9dd05a3efbbd";
+    converges(def("apt_key"), r#"{"url":"https://x/k","keyring":"/etc/apt/keyrings/x.gpg"}"#, prepare, |root| {
+        assert_eq!(std::fs::read(root.path("etc/apt/keyrings/x.gpg")).unwrap(), [0x98, 4, 4, 0, 0, 1]);
+    });
+    converges(def("apt_key"), &format!(r#"{{"url":"https://x/k","id":"0x{}"}}"#, &print[32..]), prepare, |_| {});
+    fails(def("apt_key"), r#"{"url":"https://x/k","id":"DEADBEEF"}"#, prepare, "is not key deadbeef");
+    let there = move |root: &Root| {
+        prepare(root);
+        std::fs::write(root.path("etc/apt/trusted.gpg.d/k.gpg"), [0x98, 4, 4, 0, 0, 1]).unwrap();
+    };
+    for args in [format!(r#"{{"id":"{}","state":"absent"}}"#, &print[24..]), r#"{"url":"https://x/k","state":"absent"}"#.to_owned()] {
+        converges(def("apt_key"), &args, there, |root| assert!(!root.path("etc/apt/trusted.gpg.d/k.gpg").exists()));
+    }
 }

@@ -1,5 +1,6 @@
 # apt_key: {"url":"https://example.org/key.asc"}
 # check
+kw_ring=''
 kw_keyfile=/etc/apt/trusted.gpg.d/kubewright-fc5645ae4a88.gpg
 kw_key_url=https://example.org/key.asc
 kw_key_sha=e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855

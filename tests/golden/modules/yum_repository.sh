@@ -1,19 +1,16 @@
-# yum_repository: {"name":"k","baseurl":"https://example.org/","gpgkey":"https://example.org/k"}
+# yum_repository: {"name":"k","description":"K","baseurl":"https://example.org/","gpgkey":"https://example.org/k"}
 # check
 kw_state=present
-kw_dest=/etc/yum.repos.d/k.repo
-kw_keyfile=''
-kw_key_url=''
-kw_sha=88016a868e1a034af2d2c016aa0b61315c0c2a53825f0de324363f3024df10a3
-kw_force=1
-kw_validate=''
-kw_backup=''
+kw_section=k
+kw_repos=/etc/yum.repos.d
+kw_file=k.repo
+kw_sha=9f35325baa3d3a36e6c2bd716537544fc52bfa2cabb723e9ecc153cd8a457869
 kw_diff=1
 kw_owner=''
 kw_group=''
 kw_mexpr=''
 kw_mode=''
-kw_deb822_check
+kw_yumrepo_check
 # apply
-kw_deb822_apply
-# blob 88016a868e1a034af2d2c016aa0b61315c0c2a53825f0de324363f3024df10a3 (75 bytes)
+kw_yumrepo_apply
+# blob 9f35325baa3d3a36e6c2bd716537544fc52bfa2cabb723e9ecc153cd8a457869 (75 bytes)
