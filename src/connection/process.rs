@@ -15,7 +15,10 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
-use tokio_util::io::StreamReader;
+use tokio_util::{
+    io::StreamReader,
+    sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned},
+};
 
 /// Messages (of up to 32 KiB) that wait for a reader. A reader that never reads stops its whole connection
 /// once this is full: read both streams, always.
@@ -44,8 +47,11 @@ pub(super) fn process(channel: Channel<Msg>, host: String, loss: LossReason) -> 
     let (out_tx, out) = mpsc::channel(QUEUE);
     let (err_tx, err) = mpsc::channel(QUEUE);
     let (exit_tx, exit_rx) = oneshot::channel();
-    let stdin = Stdin { writer: Box::pin(write.make_writer()), channel: Some(Arc::clone(&write)) };
-    let ends = Ends { out: out_tx, err: err_tx, exit: exit_tx };
+    let gone = CancellationToken::new();
+    let stdin =
+        Stdin { writer: Box::pin(write.make_writer()), channel: Some(Arc::clone(&write)), gone: Box::pin(gone.clone().cancelled_owned()) };
+    // However the pump ends, nobody reads any more.
+    let ends = Ends { out: out_tx, err: err_tx, exit: exit_tx, gone: gone.drop_guard() };
     let name = host.clone();
     tokio::spawn(pump(read, write, ends, name, loss));
     let gone = ConnectionError::Lost { host, why: "the connection's task ended".to_owned() };
@@ -65,11 +71,12 @@ struct Ends {
     out: mpsc::Sender<Bytes>,
     err: mpsc::Sender<Bytes>,
     exit: oneshot::Sender<Result<i32, ConnectionError>>,
+    gone: DropGuard,
 }
 
 /// Sorts a channel's messages until it ends, or until nobody holds any part of the process any more.
 async fn pump(mut read: ChannelReadHalf, write: Arc<ChannelWriteHalf<Msg>>, ends: Ends, host: String, loss: LossReason) {
-    let Ends { out, err, exit } = ends;
+    let Ends { out, err, exit, gone: _gone } = ends;
     let mut exit = Some(exit);
     loop {
         let abandoned = async {
@@ -120,10 +127,21 @@ async fn pump(mut read: ChannelReadHalf, write: Arc<ChannelWriteHalf<Msg>>, ends
     }
 }
 
-/// Standard input that says end of file when it is dropped, too.
+/// Standard input that says end of file when it is dropped, too, and is a broken pipe once the channel is closed: the writer
+/// itself would wait for room in its window for ever.
 struct Stdin<W> {
     writer: Pin<Box<W>>,
     channel: Option<Arc<ChannelWriteHalf<Msg>>>,
+    gone: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl<W> Stdin<W> {
+    fn unless_gone<T>(&mut self, cx: &mut Context<'_>, done: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if done.is_pending() && self.gone.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        done
+    }
 }
 
 impl<W: AsyncWrite> AsyncWrite for Stdin<W> {
@@ -131,15 +149,18 @@ impl<W: AsyncWrite> AsyncWrite for Stdin<W> {
         if buf.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        self.writer.as_mut().poll_write(cx, buf)
+        let done = self.writer.as_mut().poll_write(cx, buf);
+        self.unless_gone(cx, done)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.writer.as_mut().poll_flush(cx)
+        let done = self.writer.as_mut().poll_flush(cx);
+        self.unless_gone(cx, done)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let done = self.writer.as_mut().poll_shutdown(cx);
+        let done = self.unless_gone(cx, done);
         if done.is_ready() {
             self.channel = None;
         }

@@ -73,6 +73,27 @@ async fn a_booting_host_may_refuse_for_a_while() {
 }
 
 #[tokio::test]
+async fn writing_to_what_is_gone_comes_to_an_end() {
+    let server = server(Behaviour::default()).await;
+    // More than any window and pipe together hold.
+    let much = vec![0; 64 << 20];
+    let connection = ssh::connect(&server.endpoint("a")).await.unwrap();
+    let mut process = connection.exec("sleep 0.2; exit 3").await.unwrap();
+    let written = tokio::time::timeout(Duration::from_secs(20), process.stdin.write_all(&much)).await;
+    assert!(written.expect("no wait for ever").is_err());
+    assert_eq!(process.exit.await.unwrap(), 3);
+
+    let mut process = connection.exec("sleep 600").await.unwrap();
+    let cut = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        server.cut();
+    };
+    let (written, ()) = tokio::join!(tokio::time::timeout(Duration::from_secs(20), process.stdin.write_all(&much)), cut);
+    assert!(written.expect("no wait for ever").is_err());
+    assert!(matches!(process.exit.await, Err(ConnectionError::Lost { .. })));
+}
+
+#[tokio::test]
 async fn errors_say_what_is_wrong() {
     let server = server(Behaviour::default()).await;
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
