@@ -15,7 +15,7 @@ sha1sum $b/motd $b/conf.d/app.conf $b/conf.d/listen.conf >/dev/null
 grep -qx '10.1.2.3 registry.internal' $b/hosts
 grep -q '^workers = 4' $b/conf.d/app.conf
 grep -q '# BEGIN ANSIBLE MANAGED BLOCK' $b/hosts
-! grep -q 'debug = yes' $b/conf.d/app.conf
+if grep -q 'debug = yes' $b/conf.d/app.conf; then exit 1; fi
 [ "$(readlink $b/current)" = $b/conf.d ]
 test -d $b/conf.d
 [ "$(grep -c internal $b/hosts)" -ge 3 ]
