@@ -71,7 +71,7 @@ impl Side<'_> {
     /// All runs of a case. The machine is cleaned of what cases write to before.
     pub fn all(&self, case: &Case) -> Vec<Did> {
         self.machine.inside(
-            "rm -rf /srv/t /tmp/t; mkdir -m 755 /srv/t /tmp/t; chown ubuntu: /tmp/t\n\
+            "rm -rf /srv/t /tmp/t /root/.gnupg; mkdir -m 755 /srv/t /tmp/t; chown ubuntu: /tmp/t\n\
              dpkg-query -W -f '${Package}\\n' 'kw-*' 2>/dev/null | xargs -r apt-get purge -qq -y >/dev/null 2>&1 || :",
         );
         case.runs.iter().map(|run| self.one(case, *run)).collect()
