@@ -20,7 +20,6 @@ mod thousand;
 mod tools;
 
 use machine::{Keys, Machine, USER};
-use sha2::{Digest as _, Sha256};
 use std::{
     path::{Path, PathBuf},
     process::{Command, ExitCode},
@@ -79,7 +78,7 @@ fn measure(runtime: &tokio::runtime::Runtime) {
     let site = |name: &str, hosts| Site::new(&dir.path().join(name), USER, &keys.operator, keys.host_line().trim(), hosts, &venv);
     let (near, far) = (site("near", direct), site("far", relays));
 
-    let mut page = table::Page::begin();
+    let mut page = table::Page::begin(&venv);
     let mut part = |name: &str, work: &mut dyn FnMut(&mut table::Page)| {
         if std::env::var("ONLY").is_ok_and(|word| !name.contains(&word)) {
             return;
@@ -108,14 +107,4 @@ fn root() -> &'static Path {
 /// What the hosts are brought to.
 fn workload() -> PathBuf {
     root().join("benches/engine/workload")
-}
-
-/// Hash of parts, short: images are named by it.
-fn hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    hash.finalize().iter().take(6).map(|b| format!("{b:02x}")).collect()
 }

@@ -1,6 +1,6 @@
 //! The page that is printed and kept.
 
-use std::{fmt::Write as _, fs, process::Command, time::Duration};
+use std::{fmt::Write as _, fs, path::Path, process::Command, time::Duration};
 
 const BEGIN: &str = "<!-- engine: written by `make bench` -->";
 const END: &str = "<!-- engine: end -->";
@@ -37,8 +37,11 @@ pub struct Page {
 }
 
 impl Page {
-    /// With the machine and the day.
-    pub fn begin() -> Self {
+    /// With the machine and the day; the others' versions stand in the name of their environment (hack/peers.sh).
+    pub fn begin(venv: &Path) -> Self {
+        let name = venv.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let versions: Vec<&str> = name.split('-').skip(1).collect();
+        let [ansible, mitogen, pyinfra] = versions[..] else { panic!("{name} has no three versions") };
         let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
         let commit = Command::new("git").args(["rev-parse", "--short", "HEAD"]).current_dir(super::root()).output();
@@ -48,8 +51,8 @@ impl Page {
         let load = load.split(' ').next().unwrap_or_default().to_owned();
         let mut page = Self { text: String::new() };
         page.line(&format!(
-            "{day}, kubewright at {commit} ({build} build), {cores} cores, load average {load} at the start; ansible-core 2.19.14, mitogen \
-             0.3.54, pyinfra 3.10.0. Times in seconds: median (smallest-largest)."
+            "{day}, kubewright at {commit} ({build} build), {cores} cores, load average {load} at the start; ansible-core {ansible}, mitogen \
+             {mitogen}, pyinfra {pyinfra}. Times in seconds: median (smallest-largest)."
         ));
         page
     }

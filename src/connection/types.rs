@@ -33,10 +33,9 @@ pub struct Endpoint {
 }
 
 /// Which failures of a first connection may pass by themselves. A wrong host key never does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
     /// None: one attempt.
-    #[default]
     Never,
     /// A host that does not answer: it may be rebooting.
     Unreachable,

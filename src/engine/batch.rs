@@ -96,12 +96,12 @@ impl Runner {
                     },
                     ItemWork::Edit(e) => {
                         // A file is read once, however many edits of it travel together.
-                        let (path, file) = (e.path.clone(), e.file.clone());
-                        if let Some(first) = reads.iter().find(|(p, f, report, _)| (p, f, *report) == (&path, &file, e.report)) {
-                            also.entry(first.3).or_default().push((number, item));
+                        let what = (e.path.clone(), e.file.clone(), e.report);
+                        if let Some((_, first)) = reads.iter().find(|(read, _)| *read == what) {
+                            also.entry(*first).or_default().push((number, item));
                             continue;
                         }
-                        reads.push((path, file, e.report, id));
+                        reads.push((what, id));
                         let read = edit::read(e);
                         ProgramStep { id, check: read.check, apply: None, keep_going: true, timeout, stdin: read.stdin, blobs: read.blobs }
                     }

@@ -36,11 +36,10 @@ impl Patience<'_> {
     fn of(self, machine: &Machine, now: i64) -> (Duration, Retry) {
         let Self::Changing(before) = self else { return (Duration::from_secs(15), Retry::Never) };
         let existed = before.iter().any(|b| b.id == machine.id && b.state == MachineState::Running);
-        // A run that was killed made it a moment ago, or the clocks disagree.
-        let young = |launched: i64| now - launched < 300;
+        // Made by this run, or a moment ago by one that was killed.
+        let young = !existed || machine.launched.is_some_and(|launched| now - launched < 300);
         match machine.launched {
-            _ if !existed => (Duration::from_mins(4), Retry::Booting),
-            Some(launched) if young(launched) => (Duration::from_mins(4), Retry::Booting),
+            _ if young => (Duration::from_mins(4), Retry::Booting),
             Some(_) => (Duration::from_secs(30), Retry::Unreachable),
             // Somebody else's machine may be as new as any.
             None => (Duration::from_secs(30), Retry::Booting),

@@ -57,20 +57,24 @@ kw() {
   [ "$kw_e" = - ] || kw_show "$kw_d/$kw_n.e" || exit 1
 }
 
-# What a step printed, as far as it is sent (one byte more than that says that there was more), and the mark that ends it: a
-# count would be one more process, and wrong when something goes on writing.
+# What a step printed, as far as it is sent (one byte more than that says that there was more), and the mark that ends it:
+# counting it would be one more process.
 kw_show() {
   head -c 1048577 "$1" </dev/null
   : >"$1"
   printf '\n%s\n' "$kw_mark"
 }
 
-# The end of a program: the secrets and inputs it was sent (the arguments) go. Its output files are empty, and used again.
+# The end of a program: the secrets and inputs it was sent (the arguments) go. Its output files are empty, and cost a process to
+# remove: now and then. None is used again before that, because what a step left in the background may go on writing to it.
 kw_end() {
   for kw_x; do
     if [ -L "$kw_x" ]; then rm -f "$(readlink "$kw_x")"; fi
   done
   if [ "$#" != 0 ]; then rm -f "$@"; fi
   printf 'end\n' || exit 1
-  kw_n=0
+  if [ "$kw_n" -ge 100 ]; then
+    rm -f "$kw_d"/*.[oe]
+    kw_n=0
+  fi
 }

@@ -238,12 +238,7 @@ impl Session {
             let _ = stdin.write_all(&content).await;
             let _ = stdin.shutdown().await;
         };
-        // Whoever has ended reads no more: feeding it would never come to its end.
-        let fed = async {
-            tokio::pin!(feed);
-            tokio::select! { rc = &mut *exit => rc, () = &mut feed => exit.await }
-        };
-        let (rc, read) = tokio::join!(fed, stdout.read_to_end(&mut said));
+        let (rc, (), read) = tokio::join!(exit, feed, stdout.read_to_end(&mut said));
         let protocol = |why: String| SessionError::Protocol { host: self.host.clone(), why };
         read.map_err(|e| protocol(format!("sending a file of {} bytes: {e}", content.len())))?;
         match rc? {

@@ -1,6 +1,7 @@
 //! Machines to compare on: containers of the lab's node image, alike but for the Python packages that ansible-core's modules need.
 
 use kubewright::{event::Events, infra::lab::node_image, spec::LabSettings};
+use sha2::{Digest as _, Sha256};
 use std::{
     io::Write as _,
     path::{Path, PathBuf},
@@ -64,6 +65,16 @@ fn docker_output(args: &[&str], stdin: Option<&[u8]>) -> Output {
     output
 }
 
+/// Hash of parts, short: images and cached results are named by it.
+pub fn hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().iter().take(6).map(|b| format!("{b:02x}")).collect()
+}
+
 /// Where the image's recipe is.
 fn recipe() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/machine")
@@ -75,7 +86,7 @@ pub fn images() -> (String, String) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let node = runtime.block_on(node_image(&settings, &Events::none())).unwrap_or_else(|e| panic!("the lab's node image: {e}"));
     let [dockerfile, setup, packages] = ["Dockerfile", "setup", "packages"].map(|name| read(&recipe().join(name)));
-    let key = crate::hash([&node, &dockerfile, &setup, &packages].map(String::as_bytes));
+    let key = hash([&node, &dockerfile, &setup, &packages].map(String::as_bytes));
     let image = |python: &str| {
         let name = format!("kubewright-conformance/{}:{key}", if python.is_empty() { "plain" } else { "python" });
         if docker(&["images", "-q", &name], None).is_empty() {

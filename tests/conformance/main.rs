@@ -18,21 +18,10 @@ use case::Case;
 use compare::{Difference, Found};
 use machine::{Keys, Machine};
 use run::{Did, Side};
-use sha2::{Digest as _, Sha256};
 use std::{
     path::{Path, PathBuf},
     process::Command,
 };
-
-/// Hash of parts, short.
-pub fn hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    hash.finalize().iter().take(6).map(|b| format!("{b:02x}")).collect()
-}
 
 /// The oracle's virtual environment.
 fn oracle() -> PathBuf {
@@ -57,7 +46,7 @@ fn cached(case: &Case, venv: &Path, image: &str) -> PathBuf {
     }
     let base = venv.parent().expect("the cache").join("conformance");
     std::fs::create_dir_all(&base).expect("a cache");
-    base.join(format!("{}-{}.json", case.name, hash(parts.iter().map(Vec::as_slice))))
+    base.join(format!("{}-{}.json", case.name, machine::hash(parts.iter().map(Vec::as_slice))))
 }
 
 /// What came of a case.

@@ -7,10 +7,26 @@ use super::{
     errors::Fault,
     read, read_balancer,
     tags::{self, Tags},
-    world::{LoadBalancer, TargetGroup, World},
+    world::World,
 };
 use aws_sdk_ec2::types::Filter;
 use std::collections::BTreeMap;
+
+/// All pages of one of Elastic Load Balancing's calls (EC2's have a token: [`super::read::pages`]).
+macro_rules! marked {
+    ($api:expr, $action:literal, $request:expr, $items:ident) => {{
+        let mut all = Vec::new();
+        let mut marker: Option<String> = None;
+        loop {
+            let page = $api.call($action, Effect::Repeatable, || $request.set_marker(marker.clone()).send()).await?;
+            marker = page.next_marker.filter(|m| !m.is_empty());
+            all.extend(page.$items.unwrap_or_default());
+            if marker.is_none() {
+                break Ok::<_, Fault>(all);
+            }
+        }
+    }};
+}
 
 /// As many resources as DescribeTags takes in one call.
 const TAGGED: usize = 20;
@@ -23,12 +39,18 @@ pub(super) async fn add(api: &Api, cluster: &str, world: &mut World) -> Result<(
     }
     let tag = format!("kubernetes.io/cluster/{cluster}");
     let owned = Filter::builder().name(format!("tag:{tag}")).values("owned").build();
-    let (groups, balancers, targets) = futures::try_join!(read::groups(api, &owned), balancers(api), targets(api))?;
+    let (groups, balancers, targets) = futures::try_join!(
+        read::groups(api, &owned),
+        async { marked!(api, "DescribeLoadBalancers", api.elb.describe_load_balancers(), load_balancers) },
+        async { marked!(api, "DescribeTargetGroups", api.elb.describe_target_groups(), target_groups) },
+    )?;
     world.groups.extend(groups.into_iter().filter(|g| vpcs.contains(&g.vpc)).filter(|g| !g.own.tags.contains_key(tags::CLUSTER)));
 
     let known = |id: &str| world.load_balancers.iter().any(|b| b.own.id == id) || world.target_groups.iter().any(|t| t.own.id == id);
-    let balancers: Vec<_> = balancers.into_iter().filter(|b| vpcs.contains(&b.vpc) && !known(&b.own.id)).collect();
-    let targets: Vec<_> = targets.into_iter().filter(|t| vpcs.contains(&t.vpc) && !known(&t.own.id)).collect();
+    let balancers = balancers.iter().map(|b| read_balancer::load_balancer(b, Tags::new(), Vec::new(), false));
+    let balancers: Vec<_> = balancers.filter(|b| vpcs.contains(&b.vpc) && !known(&b.own.id)).collect();
+    let targets = targets.iter().map(|t| read_balancer::group_of(t, Tags::new(), false, BTreeMap::new()));
+    let targets: Vec<_> = targets.filter(|t| vpcs.contains(&t.vpc) && !known(&t.own.id)).collect();
     let ids: Vec<String> = balancers.iter().map(|b| &b.own.id).chain(targets.iter().map(|t| &t.own.id)).cloned().collect();
     let mut tagged: BTreeMap<String, Tags> = BTreeMap::new();
     for some in ids.chunks(TAGGED) {
@@ -38,32 +60,4 @@ pub(super) async fn add(api: &Api, cluster: &str, world: &mut World) -> Result<(
     world.load_balancers.extend(balancers.into_iter().filter(|b| of_cluster(&b.own.id)));
     world.target_groups.extend(targets.into_iter().filter(|t| of_cluster(&t.own.id)));
     Ok(())
-}
-
-async fn balancers(api: &Api) -> Result<Vec<LoadBalancer>, Fault> {
-    let mut all = Vec::new();
-    let mut marker: Option<String> = None;
-    loop {
-        let call = || api.elb.describe_load_balancers().set_marker(marker.clone()).send();
-        let page = api.call("DescribeLoadBalancers", Effect::Repeatable, call).await?;
-        all.extend(page.load_balancers().iter().map(|b| read_balancer::load_balancer(b, Tags::new(), Vec::new(), false)));
-        marker = page.next_marker.filter(|m| !m.is_empty());
-        if marker.is_none() {
-            return Ok(all);
-        }
-    }
-}
-
-async fn targets(api: &Api) -> Result<Vec<TargetGroup>, Fault> {
-    let mut all = Vec::new();
-    let mut marker: Option<String> = None;
-    loop {
-        let call = || api.elb.describe_target_groups().set_marker(marker.clone()).send();
-        let page = api.call("DescribeTargetGroups", Effect::Repeatable, call).await?;
-        all.extend(page.target_groups().iter().map(|g| read_balancer::group_of(g, Tags::new(), false, BTreeMap::new())));
-        marker = page.next_marker.filter(|m| !m.is_empty());
-        if marker.is_none() {
-            return Ok(all);
-        }
-    }
 }

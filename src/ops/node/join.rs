@@ -99,7 +99,8 @@ fn check(spec: &ClusterSpec, wanted: &Wanted) -> Result<(), OpsError> {
     ))
 }
 
-/// The targets that are not in the cluster yet, or not altogether (`unfinished`), as many as were asked for; and what to say where the specification has no more.
+/// The targets that are not in the cluster yet, or not altogether (`unfinished`), as many as were asked for; and what to say where
+/// the specification has no more.
 fn choose<'a>(
     spec: &ClusterSpec,
     targets: &'a [Target],

@@ -1,6 +1,6 @@
 //! What is under way with a node, kept in the cluster itself (ConfigMap kube-system/kubewright-operations): so that the same
-//! command, after it was killed, knows which machine was to go and does not take the new one for it, and which Node is there although its join is not done. It is no precious state:
-//! without it a replacement begins again.
+//! command, after it was killed, knows which machine was to go and does not take the new one for it, and which Node is
+//! there although its join is not done. It is no precious state: without it a replacement begins again.
 
 use crate::cluster::ClusterError;
 use ::kube::{

@@ -206,6 +206,22 @@ async fn blobs_and_input_arrive_byte_by_byte() {
 }
 
 #[tokio::test]
+async fn what_a_step_left_in_the_background_writes_into_no_other_steps_output() {
+    for shell in SHELLS {
+        let session = session(shell).await;
+        let noisy = step(0, "while sleep 0.02; do echo noise; done & echo $!", "");
+        let (outcomes, result) = run(&session, vec![noisy]).await;
+        result.unwrap();
+        let pid = String::from_utf8_lossy(&outcomes[0].stdout).lines().find_map(|l| l.parse::<u32>().ok()).expect("its process");
+        let clean = step(1, "sleep 0.3; echo clean", "");
+        let end = ProgramStep { check: Sh::fill("kill {}", &[&pid.to_string()]), ..step(2, "", "") };
+        let (outcomes, result) = run(&session, vec![clean, end]).await;
+        result.unwrap();
+        assert_eq!(String::from_utf8_lossy(&outcomes[0].stdout), "clean\n", "{shell}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_large_lies_on_a_disk_and_goes_too() {
     let content = bytes::Bytes::from(vec![b'x'; 300_000]);
     let sha256 = sha256(&content);
